@@ -1,0 +1,119 @@
+// Opening an aggregate with the sum of secrets (docs/protocol.md section 6). Cost does not depend on the
+// number of clients.
+
+template <class Ring>
+class OpenKernel {
+ public:
+  explicit OpenKernel(const OpenJob& job)
+      : job_(job),
+        tables_(*ring_tables(Ring::kId)),
+        switch_(job.format.wire_bits),
+        packing_(packing_kernels(job.format.wire_bits)),
+        rows_(Ring::kN * Lanes::kCount),
+        wire_(4 * kRun * Lanes::kCount),
+        packed_in_(Ring::kN * kChunkLanes * kChunksPerGroup),
+        messages_out_(Ring::kN * kChunkLanes * kChunksPerGroup) {}
+
+  ResidualStatistics run(size_t chunk_begin, size_t chunk_end) {
+    for (size_t chunk = chunk_begin; chunk < chunk_end; chunk += kChunksPerGroup) group(chunk, chunk_end);
+    return statistics_;
+  }
+
+ private:
+  // Only lanes that belong to the aggregate count in the statistics.
+  void group(size_t first_chunk, size_t chunk_end) {
+    const WireFormat& format = job_.format;
+    RowSource source;
+    Chunk chunks[kChunksPerGroup];
+    bool present[kChunksPerGroup];
+    for (size_t c = 0; c < kChunksPerGroup; ++c) {
+      uint32_t* staged = packed_in_.data() + c * Ring::kN * kChunkLanes;
+      present[c] = first_chunk + c < chunk_end;
+      source.chunk[c] = staged;
+      if (!present[c]) continue;
+      chunks[c] = chunk_at(format, Ring::kN, first_chunk + c);
+      const uint8_t* packed = job_.aggregate + chunks[c].packed_offset;
+      if (chunks[c].lanes == kChunkLanes) {
+        source.chunk[c] = reinterpret_cast<const uint32_t*>(packed);
+      } else {
+        widen_rows(packed, chunks[c].lanes, Ring::kN / kRun * format.wire_bits, staged);
+      }
+    }
+    RowSink sink;
+    for (size_t c = 0; c < kChunksPerGroup; ++c)
+      sink.chunk[c] = messages_out_.data() + c * Ring::kN * kChunkLanes;
+    for (size_t block = 0; block < kBlocksPerGroup; ++block) {
+      const size_t lane = block * Lanes::kCount;
+      uint32_t live[Lanes::kCount];
+      for (size_t l = 0; l < Lanes::kCount; ++l) {
+        const size_t c = l / kChunkLanes;
+        live[l] = present[c] && (lane + l) % kChunkLanes < chunks[c].lanes ? ~0u : 0;
+      }
+      open_block(static_cast<uint32_t>(first_chunk * kChunkLanes + lane), source.advanced(lane),
+                 sink.advanced(lane), Lanes::load(live));
+    }
+    for (size_t c = 0; c < kChunksPerGroup; ++c)
+      if (present[c]) {
+        const int32_t* rows =
+            reinterpret_cast<const int32_t*>(messages_out_.data() + c * Ring::kN * kChunkLanes);
+        if (format.fold == 1 && chunks[c].is_full(1)) {
+          std::memcpy(job_.values + chunks[c].first_value, rows, chunks[c].value_count * sizeof(int32_t));
+        } else {
+          unstage_values(format, Ring::kN, chunks[c], rows, job_.values);
+        }
+      }
+  }
+
+  void open_block(uint32_t first_element, const RowSource& source, const RowSink& sink, Lanes::Word live) {
+    constexpr size_t kQuarter = Ring::kN / 4;
+    const ModulusSwitch<Ring> modulus_switch = switch_;
+    const Lanes::Word q = Lanes::broadcast(Ring::kQ);
+    // d * 2^(32-k) turns "mod 2^k" into the wrap of a 32-bit word: rounding to a multiple of the step and
+    // centring the rest are then an addition and arithmetic shifts.
+    const int wire_shift = 32 - static_cast<int>(job_.format.wire_bits);
+    const int message_shift = 32 - static_cast<int>(job_.format.plaintext_bits);
+    const Lanes::Word half_step = Lanes::broadcast(1u << (message_shift - 1));
+    Lanes::Word largest = Lanes::broadcast(0);
+    typename Lanes::Squares squares = Lanes::no_squares();
+
+    sample_uniform<Ring>(job_.mask_key, first_element, rows_.data());
+    inverse_all_but_last<Ring>(rows_.data(), job_.secret_sum, tables_.inverse);
+    for (size_t j = 0; j < kQuarter; j += kRun) {
+      for (size_t r = 0; r < 4; ++r)
+        packing_.unpack(source.advanced((j + r * kQuarter) / kRun * job_.format.wire_bits * kChunkLanes),
+                        wire_.data() + r * kRun * Lanes::kCount);
+      for (size_t x = 0; x < kRun; ++x) {
+        Lanes::Word product[4];
+        inverse_last<Ring>(rows_.data(), j + x, tables_.inverse, product);
+        for (size_t r = 0; r < 4; ++r) {
+          const Lanes::Word masked = modulus_switch.apply(Lanes::reduce(product[r], q));
+          const Lanes::Word wire = Lanes::load(wire_.data() + (r * kRun + x) * Lanes::kCount);
+          const Lanes::Word difference = Lanes::shift_left(Lanes::sub(wire, masked), wire_shift);
+          const Lanes::Word message =
+              Lanes::shift_right_signed(Lanes::add(difference, half_step), message_shift);
+          const Lanes::Word residual = Lanes::bit_and(
+              live, Lanes::shift_right_signed(
+                        Lanes::sub(difference, Lanes::shift_left(message, message_shift)), wire_shift));
+          largest = Lanes::max_unsigned(largest, Lanes::absolute(residual));
+          squares = Lanes::add_square(squares, residual);
+          store_row(sink, j + x + r * kQuarter, message);
+        }
+      }
+    }
+    uint32_t lane_largest[Lanes::kCount];
+    Lanes::store(lane_largest, largest);
+    for (uint32_t value : lane_largest)
+      if (value > statistics_.max_absolute) statistics_.max_absolute = value;
+    statistics_.sum_of_squares += Lanes::total(squares);
+  }
+
+  const OpenJob& job_;
+  const RingTables& tables_;
+  const ModulusSwitch<Ring> switch_;
+  const PackingKernels packing_;
+  ResidualStatistics statistics_ = {0, 0};
+  SecretBuffer<uint32_t> rows_;
+  SecretBuffer<uint32_t> wire_;
+  SecretBuffer<uint32_t> packed_in_;
+  SecretBuffer<uint32_t> messages_out_;
+};
