@@ -1,0 +1,134 @@
+/** An aggregate's contributors: their signed headers and sealed shares, one at a time, each checked. */
+import { FormatError, RefusedError } from '../errors.js';
+import { type Envelope, readEnvelope } from '../package/envelope.js';
+import { setDigest } from '../package/fingerprint.js';
+import type { AggregateBody } from '../package/messages/aggregate.js';
+import type { Container } from '../package/reader.js';
+import { requireAggregator } from './roster.js';
+import type { TrustedPlan } from './trusted-plan.js';
+import { checkShares, checkUpdate } from './trusted-update.js';
+
+export interface Contribution {
+  readonly envelope: Envelope<'update'>;
+  /** The update's whole `shares` section, as its client signed it. */
+  readonly shares: Uint8Array;
+}
+
+export interface TrustedAggregate {
+  readonly body: AggregateBody;
+  readonly fingerprint: Uint8Array;
+  /** Fingerprints of the accepted updates, in bytewise order. */
+  readonly updates: readonly Uint8Array[];
+  /** What names the set: see `setDigest`. */
+  readonly set: Uint8Array;
+}
+
+/**
+ * Verifies an aggregate's header: signed by an aggregator of the roster, for this plan, with no fewer than the quorum
+ * and no more than the plan holds. Its contributors are checked by {@link contributions}.
+ *
+ * @throws RefusedError `aggregate.wrong-round`, `aggregate.wrong-plan`, `aggregate.below-quorum`,
+ *   `aggregate.too-many-clients`, `roster.unknown-aggregator`
+ * @throws VerificationError `container.*`
+ */
+export async function checkAggregate(
+  aggregate: Container<'aggregate'>,
+  plan: TrustedPlan,
+): Promise<TrustedAggregate> {
+  const { body } = aggregate;
+  const aggregator = requireAggregator(plan.roster, body.aggregator);
+  await aggregate.verify(aggregator.keys, plan.roster.body.signatureAlgorithms);
+  for (const field of ['fleet', 'policy', 'cohort', 'round'] as const) {
+    if (body[field] !== plan.body[field]) {
+      throw new RefusedError(
+        'aggregate.wrong-round',
+        `The aggregate belongs to ${field} ${body[field]}, the plan to ${field} ${plan.body[field]}. Use this round's files.`,
+      );
+    }
+  }
+  if (Buffer.compare(body.plan, plan.fingerprint) !== 0) {
+    throw new RefusedError(
+      'aggregate.wrong-plan',
+      `The aggregate was made under another plan of round ${plan.body.round}. Use the plan that its updates were sealed under.`,
+    );
+  }
+  if (body.accepted.length < plan.body.quorum) {
+    throw new RefusedError(
+      'aggregate.below-quorum',
+      `The aggregate holds ${body.accepted.length} updates; the plan's quorum is ${plan.body.quorum}. Wait for more updates.`,
+    );
+  }
+  if (body.accepted.length > plan.body.lwe.maxClients) {
+    throw new RefusedError(
+      'aggregate.too-many-clients',
+      `The aggregate holds ${body.accepted.length} updates; the plan decodes at most ${plan.body.lwe.maxClients}.`,
+    );
+  }
+  const updates = body.accepted.map(({ update }) => update);
+  return { body, fingerprint: aggregate.fingerprint, updates, set: setDigest(updates) };
+}
+
+/** Takes pieces of given lengths off a stream of larger ones. */
+class PieceReader {
+  #rest: Uint8Array = new Uint8Array(0);
+  readonly #stream: AsyncIterator<Uint8Array>;
+
+  constructor(stream: AsyncIterable<Uint8Array>) {
+    this.#stream = stream[Symbol.asyncIterator]();
+  }
+
+  async take(length: number): Promise<Uint8Array> {
+    const piece = new Uint8Array(length);
+    let filled = 0;
+    while (filled < length) {
+      if (this.#rest.length === 0) {
+        const next = await this.#stream.next();
+        if (next.done) throw new FormatError('aggregate.section-too-short', 'A section ends within an update.');
+        this.#rest = next.value;
+      }
+      const taken = this.#rest.subarray(0, length - filled);
+      piece.set(taken, filled);
+      filled += taken.length;
+      this.#rest = this.#rest.subarray(taken.length);
+    }
+    return piece;
+  }
+
+  async end(): Promise<void> {
+    await this.#stream.return?.();
+  }
+}
+
+/**
+ * The contributors in the order of `accepted`, each verified: enrolled, signed, for exactly this plan, with the
+ * fingerprint that the aggregate lists and the shares that it signed. Constant memory in their number.
+ *
+ * @throws VerificationError `update.shares-changed`, `container.*`; RefusedError `update.*`, `roster.*`,
+ *   `aggregate.mislabelled`
+ */
+export async function* contributions(
+  aggregate: Container<'aggregate'>,
+  plan: TrustedPlan,
+): AsyncGenerator<Contribution, void, void> {
+  const { accepted, envelopeLengths, shareLengths } = aggregate.body;
+  const envelopes = new PieceReader(aggregate.streamSection('envelopes'));
+  const sealed = new PieceReader(aggregate.streamSection('shares'));
+  try {
+    for (const [i, { client, update }] of accepted.entries()) {
+      const envelope = readEnvelope(await envelopes.take(envelopeLengths[i] as number), 'update');
+      if (Buffer.compare(envelope.fingerprint, update) !== 0 || envelope.body.client !== client) {
+        throw new RefusedError(
+          'aggregate.mislabelled',
+          `Entry ${i + 1} of the aggregate lists another update or client than the header that it carries.`,
+        );
+      }
+      await checkUpdate(envelope, plan);
+      const shares = await sealed.take(shareLengths[i] as number);
+      await checkShares(envelope, shares);
+      yield { envelope, shares };
+    }
+  } finally {
+    await envelopes.end();
+    await sealed.end();
+  }
+}

@@ -1,0 +1,124 @@
+/** A round plan that was checked against the roster: nobody acts on any other. */
+import { RefusedError } from '../errors.js';
+import { type PlanArithmetic, planArithmetic } from '../lwe/plan.js';
+import type { PlanBody } from '../package/messages/plan.js';
+import { openContainer } from '../package/reader.js';
+import { requireSameFleet, type TrustedRoster } from './roster.js';
+import { sharesSectionBytes } from './sharing.js';
+
+export interface TrustedPlan {
+  readonly body: PlanBody;
+  readonly fingerprint: Uint8Array;
+  readonly arithmetic: PlanArithmetic;
+  readonly roster: TrustedRoster;
+}
+
+/**
+ * Reads a plan, verifies the coordinator's signature, and refuses whatever the roster does not allow.
+ *
+ * @throws VerificationError `container.*`
+ * @throws RefusedError `plan.*`
+ */
+export async function readTrustedPlan(
+  from: string | Uint8Array,
+  roster: TrustedRoster,
+): Promise<TrustedPlan> {
+  const container = await openContainer(from, 'plan');
+  try {
+    requireSameFleet(roster, container.body.fleet, 'plan');
+    // Named before the signature: with another roster the coordinator's key may be another one too.
+    requireRoster(container.body, roster);
+    await container.verify(roster.body.coordinator.keys, roster.body.signatureAlgorithms);
+    const arithmetic = checkPlan(container.body, roster);
+    return { body: container.body, fingerprint: container.fingerprint, arithmetic, roster };
+  } finally {
+    await container.close();
+  }
+}
+
+function refuse(code: string, message: string): never {
+  throw new RefusedError(code, message);
+}
+
+function requireRoster(plan: PlanBody, roster: TrustedRoster): void {
+  const held = roster.body.version;
+  if (plan.rosterVersion < held) {
+    refuse(
+      'plan.older-roster',
+      `The plan was made under roster version ${plan.rosterVersion}; version ${held} is in force. Plan the round again.`,
+    );
+  }
+  if (plan.rosterVersion > held) {
+    refuse(
+      'plan.newer-roster',
+      `The plan was made under roster version ${plan.rosterVersion}; this machine has version ${held}. Fetch the new roster.`,
+    );
+  }
+  if (Buffer.compare(plan.rosterFingerprint, roster.fingerprint) !== 0) {
+    refuse(
+      'plan.other-roster',
+      `The plan names another roster of version ${held} than the one on this machine. Show both to the owner.`,
+    );
+  }
+}
+
+/**
+ * Everything a plan is held against, and the arithmetic that its numbers must agree with.
+ *
+ * @throws RefusedError `plan.outside-roster`, `plan.wrong-arithmetic`, `plan.too-large`, `plan.noise-below-floor`
+ */
+export function checkPlan(plan: PlanBody, roster: TrustedRoster): PlanArithmetic {
+  const rules = roster.body;
+  const outside = (what: string): never =>
+    refuse('plan.outside-roster', `The plan is outside the roster (version ${rules.version}): ${what}.`);
+  if (!rules.parameterSets.includes(plan.parameterSet)) {
+    outside(`parameter set ${plan.parameterSet} is not permitted, only ${rules.parameterSets.join(', ')}`);
+  }
+  if (plan.quorum < rules.quorumFloor) {
+    outside(`quorum ${plan.quorum} is below the floor of ${rules.quorumFloor}`);
+  }
+  if (plan.threshold !== rules.threshold || plan.custodians !== rules.custodians.length) {
+    outside(
+      `custody is ${plan.threshold} of ${plan.custodians}, not ${rules.threshold} of ${rules.custodians.length}`,
+    );
+  }
+  const otherEpoch = rules.custodians.find((custodian) => custodian.epoch !== plan.keyEpoch);
+  if (otherEpoch !== undefined) {
+    outside(
+      `key epoch ${plan.keyEpoch} is not the live one of custodian "${otherEpoch.id}" (${otherEpoch.epoch})`,
+    );
+  }
+  // This version adds no noise of its own, and must not pass for one that does.
+  if (rules.noiseFloor > 0) {
+    refuse(
+      'plan.noise-below-floor',
+      `The roster demands a noise multiplier of at least ${rules.noiseFloor}; the plan adds no noise.`,
+    );
+  }
+  const { lwe } = plan;
+  const arithmetic = planArithmetic({
+    parameterSet: plan.parameterSet,
+    bits: lwe.bits,
+    maxClients: lwe.maxClients,
+    valueCount: lwe.valueCount,
+    fold: lwe.fold,
+  });
+  for (const name of ['fieldBits', 'fold', 'plaintextBits', 'wireBits', 'ringElements'] as const) {
+    if (arithmetic[name] !== lwe[name]) {
+      refuse(
+        'plan.wrong-arithmetic',
+        `The plan says ${name} = ${lwe[name]}; the arithmetic gives ${arithmetic[name]}. Decoding would fail or leak; ` +
+          'ask the coordinator for a plan made by this version.',
+      );
+    }
+  }
+  const sealedBytes = arithmetic.ciphertextBytes + sharesSectionBytes(plan);
+  if (sealedBytes > rules.maxUpdateBytes) {
+    refuse(
+      'plan.too-large',
+      `An update would have ${sealedBytes} bytes; the roster's ceiling is ${rules.maxUpdateBytes}. Use fewer bits or ` +
+        'fewer values, or have the owner raise the ceiling.',
+    );
+  }
+  return arithmetic;
+}

@@ -1,0 +1,320 @@
+/**
+ * Plan arithmetic (docs/protocol.md sections 3 and 4): how wide a field, a coefficient and the wire are, and
+ * where a value lies.
+ *
+ * Every machine must come to the same widths, so nothing that decides one is computed in floating point:
+ * both sides of the decoding condition are squared and compared as integers, and the only irrational number in
+ * it, a logarithm, is replaced by an upper bound computed with integers (Math.log may differ in its last bit
+ * between engines). Floating point appears only in figures for people: `z` and `residualSigma`.
+ */
+import { ParameterError } from '../errors.js';
+import { type ParameterSet, type ParameterSetName, parameterSet } from './parameters.js';
+
+/** Ring elements of a full chunk: the lanes of one AVX2 register. */
+export const CHUNK_LANES = 8;
+export const MIN_BITS = 2;
+export const MAX_BITS = 8;
+/** One typed array holds the values of an update, and its length is below 2^32. */
+export const MAX_VALUE_COUNT = 2 ** 32 - 1;
+
+export interface PlanRequest {
+  readonly parameterSet: ParameterSetName;
+  /** Bits of one value in two's complement, 2..8, used symmetrically: |v| <= 2^(bits-1) - 1. */
+  readonly bits: number;
+  /** Clients in a sum at most, from 1. */
+  readonly maxClients: number;
+  /** Values of one update, 1..2^32 - 1. */
+  readonly valueCount: number;
+  /** Values in one coefficient; without it, the number that costs the fewest bits a value. */
+  readonly fold?: number;
+}
+
+export interface PlanArithmetic {
+  readonly parameterSet: ParameterSetName;
+  readonly bits: number;
+  readonly maxClients: number;
+  readonly valueCount: number;
+  /** Largest absolute value a client may encrypt: 2^(bits-1) - 1. */
+  readonly valueBound: number;
+  /** p0: bits of one field of a sum. */
+  readonly fieldBits: number;
+  /** f: values in one coefficient. */
+  readonly fold: number;
+  /** p = f * p0: bits of one coefficient's message. */
+  readonly plaintextBits: number;
+  /** k: bits of one coefficient on the wire. */
+  readonly wireBits: number;
+  readonly ringElements: number;
+  readonly chunkCount: number;
+  /** ringElements * n * wireBits / 8: packed bytes of one update, and of a sum. */
+  readonly ciphertextBytes: number;
+  /** Tail of the union bound: all residuals stay within z standard deviations but for odds below 2^-64. */
+  readonly z: number;
+  /** 2^(k-p-1): a residual of this size no longer decodes. */
+  readonly residualBound: number;
+  /** Predicted standard deviation of a residual when `maxClients` updates are summed. */
+  readonly residualSigma: number;
+}
+
+/** A request that no fold and no wire width satisfies; says what would fit. */
+export class PlanDoesNotFitError extends ParameterError {
+  /** The largest number of clients that fits at the requested bits; 0 if none does. */
+  readonly largestMaxClients: number;
+  /** The largest bits that fit for the requested number of clients; 0 if none do. */
+  readonly largestBits: number;
+
+  constructor(request: PlanRequest, largestMaxClients: number, largestBits: number) {
+    const { parameterSet, bits, maxClients, fold } = request;
+    const folded = fold === undefined ? '' : ` folded ${fold} to a coefficient`;
+    const fewerClients =
+      largestMaxClients > 0
+        ? `at most ${largestMaxClients} clients fit at ${bits} bits`
+        : `no number of clients fits at ${bits} bits`;
+    const fewerBits =
+      largestBits > 0
+        ? `at most ${largestBits} bits fit for ${maxClients} clients`
+        : `no number of bits fits for ${maxClients} clients`;
+    super(
+      'plan.does-not-fit',
+      `Parameter set ${parameterSet} cannot hold ${bits}-bit values${folded} of ${maxClients} clients: ` +
+        `${fewerClients}, and ${fewerBits}. Lower one of the two, or split the fleet into cohorts.`,
+    );
+    this.largestMaxClients = largestMaxClients;
+    this.largestBits = largestBits;
+  }
+}
+
+// Fixed point of z^2.
+const SCALE_BITS = 32n;
+// ceil(ln 2 * 2^64).
+const LN2_SCALED = 0xb17217f7d1cf79acn;
+
+/** An upper bound of log2(x) * 2^SCALE_BITS, less than 2 units above it, for x >= 1. */
+function log2UpperBound(x: bigint): bigint {
+  const precision = 96n;
+  const integerPart = BigInt(x.toString(2).length - 1);
+  // mantissa in [1, 2), rounded up wherever it is rounded; squaring it shifts log2 left by one bit.
+  let mantissa = (x << precision) >> integerPart;
+  if (mantissa << integerPart < x << precision) mantissa += 1n;
+  let fraction = 0n;
+  for (let bit = 0n; bit < SCALE_BITS; bit += 1n) {
+    mantissa = ((mantissa * mantissa) >> precision) + 1n;
+    fraction <<= 1n;
+    if (mantissa >= 2n << precision) {
+      fraction += 1n;
+      mantissa = (mantissa >> 1n) + 1n;
+    }
+  }
+  return (integerPart << SCALE_BITS) + fraction + 1n;
+}
+
+/** An upper bound of z^2 * 2^SCALE_BITS, z^2 = 2 ln(2 * C * 2^64), C the number of coefficients. */
+function zSquaredUpperBound(coefficients: number): bigint {
+  const log2 = log2UpperBound(BigInt(coefficients)) + (65n << SCALE_BITS);
+  return ((2n * log2 * LN2_SCALED) >> 64n) + 1n;
+}
+
+/**
+ * The variance N * v + 1/12 of a residual, times 12 q^2, which makes it an integer:
+ * v = (sigma * 2^k / q)^2 + (1 + (2^k / q)^2) / 12.
+ */
+function scaledVariance(set: ParameterSet, wireBits: number, clients: number): bigint {
+  const q2 = BigInt(set.q) ** 2n;
+  const wire2 = 1n << BigInt(2 * wireBits);
+  return BigInt(clients) * (BigInt(12 * set.errorVariance + 1) * wire2 + q2) + q2;
+}
+
+/** Whether 2^(k-p-1) >= z * sqrt(N * v + 1/12), both sides squared and multiplied by 12 q^2 2^SCALE_BITS. */
+function decodes(
+  set: ParameterSet,
+  wireBits: number,
+  plaintextBits: number,
+  clients: number,
+  zSquared: bigint,
+): boolean {
+  if (wireBits <= plaintextBits) return false;
+  const bound2 = 1n << BigInt(2 * (wireBits - plaintextBits - 1));
+  const left = (bound2 * 12n * BigInt(set.q) ** 2n) << SCALE_BITS;
+  return left >= zSquared * scaledVariance(set, wireBits, clients);
+}
+
+interface Widths {
+  readonly fold: number;
+  readonly fieldBits: number;
+  readonly wireBits: number;
+  readonly ringElements: number;
+}
+
+function ceilLog2(x: number): number {
+  return x <= 1 ? 0 : 32 - Math.clz32(x - 1);
+}
+
+function widthsAtFold(set: ParameterSet, request: PlanRequest, fold: number): Widths | undefined {
+  const fieldBits = request.bits + ceilLog2(request.maxClients);
+  const ringElements = Math.ceil(Math.ceil(request.valueCount / fold) / set.n);
+  const zSquared = zSquaredUpperBound(ringElements * set.n);
+  for (let wireBits = fold * fieldBits + 1; wireBits <= set.maxWireBits; wireBits += 1) {
+    if (decodes(set, wireBits, fold * fieldBits, request.maxClients, zSquared)) {
+      return { fold, fieldBits, wireBits, ringElements };
+    }
+  }
+  return undefined;
+}
+
+function cheapestWidths(set: ParameterSet, request: PlanRequest): Widths | undefined {
+  if (request.fold !== undefined) return widthsAtFold(set, request, request.fold);
+  let best: Widths | undefined;
+  for (let fold = 1; fold * request.bits < set.maxWireBits; fold += 1) {
+    const widths = widthsAtFold(set, request, fold);
+    // Fewest bits a value, k / f, compared by cross-multiplication; on a tie the smaller fold stays.
+    if (widths && (!best || widths.wireBits * best.fold < best.wireBits * widths.fold)) best = widths;
+  }
+  return best;
+}
+
+function largestThatFits(
+  set: ParameterSet,
+  lowest: number,
+  highest: number,
+  request: (x: number) => PlanRequest,
+): number {
+  // More clients or more bits widen the field and, or, the noise: what fits is a prefix.
+  let fitting = lowest - 1;
+  let failing = highest + 1;
+  while (failing - fitting > 1) {
+    const middle = Math.floor((fitting + failing) / 2);
+    if (cheapestWidths(set, request(middle))) fitting = middle;
+    else failing = middle;
+  }
+  return fitting < lowest ? 0 : fitting;
+}
+
+function requireInteger(name: string, value: number, lowest: number, highest: number): void {
+  if (!Number.isInteger(value) || value < lowest || value > highest) {
+    throw new ParameterError(
+      'plan.argument-out-of-range',
+      `${name} is ${value}; it must be an integer from ${lowest} to ${highest}.`,
+    );
+  }
+}
+
+/**
+ * The widths of a plan: the narrowest wire on which the sum of up to `maxClients` updates decodes exactly, with
+ * a probability of failure below 2^-64 over the whole update. Deterministic: the same request gives the same
+ * integers on every machine.
+ *
+ * @throws ParameterError `plan.argument-out-of-range`
+ * @throws PlanDoesNotFitError `plan.does-not-fit`, with the largest `maxClients` and `bits` that fit
+ */
+export function planArithmetic(request: PlanRequest): PlanArithmetic {
+  const set = parameterSet(request.parameterSet);
+  requireInteger('The number of bits', request.bits, MIN_BITS, MAX_BITS);
+  requireInteger('The number of clients', request.maxClients, 1, 2 ** 31);
+  requireInteger('The number of values', request.valueCount, 1, MAX_VALUE_COUNT);
+  if (request.fold !== undefined) requireInteger('The fold', request.fold, 1, set.maxWireBits);
+
+  const widths = cheapestWidths(set, request);
+  if (!widths) {
+    throw new PlanDoesNotFitError(
+      request,
+      largestThatFits(set, 1, request.maxClients, (maxClients) => ({ ...request, maxClients })),
+      largestThatFits(set, MIN_BITS, request.bits, (bits) => ({ ...request, bits })),
+    );
+  }
+  const { fold, fieldBits, wireBits, ringElements } = widths;
+  return {
+    parameterSet: request.parameterSet,
+    bits: request.bits,
+    maxClients: request.maxClients,
+    valueCount: request.valueCount,
+    valueBound: 2 ** (request.bits - 1) - 1,
+    fieldBits,
+    fold,
+    plaintextBits: fold * fieldBits,
+    wireBits,
+    ringElements,
+    chunkCount: Math.ceil(ringElements / CHUNK_LANES),
+    ciphertextBytes: ((ringElements * set.n) / 8) * wireBits,
+    z: Math.sqrt(Number(zSquaredUpperBound(ringElements * set.n)) / 2 ** Number(SCALE_BITS)),
+    residualBound: 2 ** (wireBits - fold * fieldBits - 1),
+    residualSigma: residualSigma(request.parameterSet, wireBits, request.maxClients),
+  };
+}
+
+/**
+ * Predicted standard deviation of a residual, in units of the wire, when `clients` updates with independent
+ * messages are summed: sqrt(N * v + 1/12). (For one client it is an upper bound: the two roundings, of the
+ * ciphertext and of the mask, then agree and cancel.) For reports; decisions use {@link residualLimit}.
+ */
+export function residualSigma(name: ParameterSetName, wireBits: number, clients: number): number {
+  const set = parameterSet(name);
+  return Math.sqrt(Number(scaledVariance(set, wireBits, clients)) / (12 * set.q * set.q));
+}
+
+function ceilSqrt(x: bigint): bigint {
+  if (x < 2n) return x;
+  // Newton's iteration from above ends at floor(sqrt(x)).
+  let root = 1n << BigInt((x.toString(2).length + 1) >> 1);
+  for (let next = (root + x / root) >> 1n; next < root; next = (root + x / root) >> 1n) root = next;
+  return root * root < x ? root + 1n : root;
+}
+
+/**
+ * The largest |residual| that an honest sum of `clients` updates shows, but for odds below 2^-64: z standard
+ * deviations, rounded up. What lies beyond comes from a wrong sum of secrets or a tampered aggregate. Fewer
+ * clients than the plan admits make less noise, so the limit is computed for those who took part.
+ *
+ * @param clients 1..plan.maxClients
+ * @throws ParameterError `plan.argument-out-of-range`
+ */
+export function residualLimit(plan: PlanArithmetic, clients: number): number {
+  requireInteger('The number of clients', clients, 1, plan.maxClients);
+  const set = parameterSet(plan.parameterSet);
+  const q2 = BigInt(set.q) ** 2n;
+  const squared = zSquaredUpperBound(plan.ringElements * set.n) * scaledVariance(set, plan.wireBits, clients);
+  const unit = (12n * q2) << SCALE_BITS;
+  // ceil(sqrt(squared / unit)) = ceil(sqrt(ceil(squared / unit))) for integers.
+  return Number(ceilSqrt((squared + unit - 1n) / unit));
+}
+
+/** The numbers that fix where a value lies; a {@link PlanArithmetic} is one. */
+export type LayoutPlan = Pick<PlanArithmetic, 'parameterSet' | 'fold' | 'ringElements'>;
+
+/** Where a value lies in the ciphertext (docs/protocol.md section 4). */
+export interface ValuePosition {
+  readonly chunk: number;
+  /** Field of the coefficient, 0 the lowest. */
+  readonly field: number;
+  /** Coefficient of the ring element, 0..n-1. */
+  readonly coefficient: number;
+  /** Ring element inside the chunk; the element's index is chunk * 8 + lane. */
+  readonly lane: number;
+}
+
+/** Ring elements of a chunk: 8, or what the last one needs. */
+export function chunkLanes(plan: LayoutPlan, chunk: number): number {
+  return Math.min(CHUNK_LANES, plan.ringElements - chunk * CHUNK_LANES);
+}
+
+/** The position of value `index`, 0 <= index < ringElements * n * fold. */
+export function valuePosition(plan: LayoutPlan, index: number): ValuePosition {
+  const { n } = parameterSet(plan.parameterSet);
+  const chunkValues = plan.fold * n * CHUNK_LANES;
+  const chunk = Math.floor(index / chunkValues);
+  const lanes = chunkLanes(plan, chunk);
+  const inChunk = index - chunk * chunkValues;
+  const field = Math.floor(inChunk / (n * lanes));
+  const inField = inChunk - field * n * lanes;
+  return { chunk, field, coefficient: Math.floor(inField / lanes), lane: inField % lanes };
+}
+
+/** The index of the value at a position: the inverse of {@link valuePosition}. */
+export function valueIndex(plan: LayoutPlan, position: ValuePosition): number {
+  const { n } = parameterSet(plan.parameterSet);
+  const lanes = chunkLanes(plan, position.chunk);
+  return (
+    position.chunk * plan.fold * n * CHUNK_LANES +
+    (position.field * n + position.coefficient) * lanes +
+    position.lane
+  );
+}

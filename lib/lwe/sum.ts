@@ -1,0 +1,25 @@
+/** Sums of packed ciphertexts: what the aggregator does, and all it can do. */
+import { native, threadCount } from '../native.js';
+import { parameterSet } from './parameters.js';
+import type { PlanArithmetic } from './plan.js';
+
+/**
+ * sum = componentwise sum mod 2^k of the inputs (docs/protocol.md section 5). Every buffer has plan.ciphertextBytes
+ * bytes and begins on a 4-byte boundary; the first input may be `sum` itself, no other may overlap it.
+ */
+export async function addCiphertexts(
+  plan: PlanArithmetic,
+  inputs: readonly Uint8Array[],
+  sum: Uint8Array,
+  threads?: number,
+): Promise<void> {
+  const set = parameterSet(plan.parameterSet);
+  await native().sum({
+    parameterSet: set.nativeId,
+    wireBits: plan.wireBits,
+    ringElements: plan.ringElements,
+    inputs,
+    sum,
+    threads: threadCount(threads),
+  });
+}

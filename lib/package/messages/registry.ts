@@ -1,0 +1,34 @@
+/** Every kind of message there is. */
+import { aggregateMessage } from './aggregate.js';
+import { answerMessage } from './answer.js';
+import { closeMessage } from './close.js';
+import type { MessageType } from './message-type.js';
+import { planMessage } from './plan.js';
+import { rosterMessage } from './roster.js';
+import { updateMessage } from './update.js';
+
+const messageTypes = {
+  roster: rosterMessage,
+  plan: planMessage,
+  update: updateMessage,
+  aggregate: aggregateMessage,
+  answer: answerMessage,
+  close: closeMessage,
+};
+
+export type MessageKind = keyof typeof messageTypes;
+
+/** The body of a kind of message: `BodyOf<'update'>` is `UpdateBody`. */
+export type BodyOf<K extends MessageKind> =
+  (typeof messageTypes)[K] extends MessageType<infer Body> ? Body : never;
+
+export const MESSAGE_KINDS = Object.keys(messageTypes) as readonly MessageKind[];
+
+export function isMessageKind(kind: string): kind is MessageKind {
+  return Object.hasOwn(messageTypes, kind);
+}
+
+export function messageType<K extends MessageKind>(kind: K): MessageType<BodyOf<K>> {
+  // The table's rows and BodyOf are made from each other; the compiler cannot follow that through K.
+  return messageTypes[kind] as unknown as MessageType<BodyOf<K>>;
+}

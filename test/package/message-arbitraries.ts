@@ -1,0 +1,288 @@
+/** Random well-formed bodies of every kind, with the sections that go with them. */
+import fc from 'fast-check';
+import { compareBytes, setDigest } from '../../lib/package/fingerprint.js';
+import type { BodyOf, MessageKind } from '../../lib/package/messages/registry.js';
+import { KEM_PUBLIC_KEY_BYTES } from '../../lib/package/messages/roster.js';
+import type { SectionInput } from '../../lib/package/writer.js';
+import { filled } from './fixtures.js';
+
+export interface RandomMessage<K extends MessageKind> {
+  readonly body: BodyOf<K>;
+  readonly sections: readonly SectionInput[];
+}
+
+const id = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
+const bytes32 = fc.uint8Array({ minLength: 32, maxLength: 32 });
+const text = fc.string({ minLength: 1, maxLength: 40 });
+const count = fc.oneof(fc.nat(), fc.integer({ min: 0, max: 2 ** 40 }));
+const index = fc.integer({ min: 1, max: 255 });
+const word = fc.integer({ min: 1, max: 2 ** 32 - 1 });
+const nonNegative = fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
+const positive = fc.double({ min: 0, minExcluded: true, noNaN: true, noDefaultInfinity: true });
+const finite = fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
+const parameterSet = fc.constantFrom('lwe-192' as const, 'lwe-128' as const);
+const section = fc.uint8Array({ maxLength: 200 });
+
+/** Any of the fields, each there or absent. */
+function optional<T>(fields: { [F in keyof T]: fc.Arbitrary<T[F]> }): fc.Arbitrary<Partial<T>> {
+  return fc.record<T, never>(fields, { requiredKeys: [], noNullPrototype: true }) as fc.Arbitrary<Partial<T>>;
+}
+
+const roundFields = { fleet: id, policy: id, cohort: id, round: word };
+const plannedRoundFields = { ...roundFields, plan: bytes32 };
+
+function distinct<T>(
+  items: fc.Arbitrary<T>,
+  minLength: number,
+  maxLength: number,
+  key: (item: T) => unknown,
+) {
+  return fc.uniqueArray(items, { minLength, maxLength, selector: (item) => String(key(item)) });
+}
+
+/** Distinct keys for a whole roster, by counting. */
+function keysFrom(counter: { next: number }, withMlDsa: boolean) {
+  const value = counter.next++;
+  const ed25519 = filled(32, value & 0xff);
+  ed25519[0] = value >> 8;
+  if (!withMlDsa) return { ed25519 };
+  const mlDsa = filled(1952, value & 0xff);
+  mlDsa[0] = value >> 8;
+  return { ed25519, 'ml-dsa-65': mlDsa };
+}
+
+const roster: fc.Arbitrary<BodyOf<'roster'>> = fc
+  .record({
+    fleet: id,
+    version: word,
+    aggregators: distinct(id, 1, 3, String),
+    clients: distinct(
+      fc.record({ id, status: fc.constantFrom('active' as const, 'suspended' as const, 'revoked' as const) }),
+      0,
+      6,
+      (client) => client.id,
+    ),
+    custodians: distinct(fc.record({ id, epoch: word }), 1, 5, (custodian) => custodian.id),
+    threshold: fc.nat(),
+    quorumFloor: fc.integer({ min: 2, max: 65_536 }),
+    maxUpdateBytes: fc.integer({ min: 1, max: 2 ** 40 }),
+    parameterSets: distinct(parameterSet, 1, 2, String),
+    noiseFloor: nonNegative,
+    postQuantum: fc.boolean(),
+  })
+  .map(({ postQuantum, ...fields }) => {
+    const counter = { next: 0 };
+    const keys = () => keysFrom(counter, postQuantum);
+    const kem = () => filled(KEM_PUBLIC_KEY_BYTES, counter.next++);
+    return {
+      ...fields,
+      owner: { keys: keys(), kem: kem() },
+      coordinator: { keys: keys() },
+      aggregators: fields.aggregators.map((aggregator) => ({ id: aggregator, keys: keys() })),
+      clients: fields.clients.map((client) => ({ ...client, keys: keys() })),
+      custodians: fields.custodians.map((custodian, i) => ({
+        ...custodian,
+        index: i + 1,
+        keys: keys(),
+        kem: kem(),
+      })),
+      threshold: 1 + (fields.threshold % fields.custodians.length),
+      signatureAlgorithms: postQuantum ? ['ed25519' as const, 'ml-dsa-65' as const] : ['ed25519' as const],
+    };
+  });
+
+const tensor = fc.record({
+  name: fc.stringMatching(/^[\x21-\x7e]{1,80}$/),
+  shape: fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 4 }),
+  dtype: fc.constantFrom('F32' as const, 'F16' as const, 'BF16' as const),
+  clip: positive,
+});
+
+const plan: fc.Arbitrary<BodyOf<'plan'>> = fc
+  .record(
+    {
+      ...roundFields,
+      rosterVersion: word,
+      rosterFingerprint: bytes32,
+      parameterSet,
+      seed: bytes32,
+      keyEpoch: word,
+      custodians: index,
+      threshold: fc.nat(),
+      quorum: fc.nat(),
+      bits: fc.integer({ min: 2, max: 8 }),
+      maxClients: fc.integer({ min: 2, max: 1024 }),
+      ringElements: word,
+      z: positive,
+      tensors: distinct(tensor, 1, 5, (each) => each.name),
+      adapterSchema: bytes32,
+      baseModel: text,
+      ledgerHeads: distinct(fc.record({ custodian: id, head: bytes32 }), 0, 4, (each) => each.custodian),
+      deadline: fc.integer({ min: 0, max: 4_000_000_000_000 }),
+    },
+    {
+      requiredKeys: [
+        ...(Object.keys(roundFields) as (keyof typeof roundFields)[]),
+        'rosterVersion',
+        'rosterFingerprint',
+        'parameterSet',
+        'seed',
+        'keyEpoch',
+        'custodians',
+        'threshold',
+        'quorum',
+        'bits',
+        'maxClients',
+        'ringElements',
+        'z',
+        'tensors',
+        'adapterSchema',
+        'ledgerHeads',
+      ],
+      noNullPrototype: true,
+    },
+  )
+  .map(({ bits, maxClients, ringElements, z, ...fields }) => {
+    const fieldBits = bits + Math.ceil(Math.log2(maxClients));
+    const sizes = fields.tensors.map(({ shape }) => shape.reduce((product, size) => product * size, 1));
+    return {
+      ...fields,
+      threshold: 1 + (fields.threshold % fields.custodians),
+      quorum: 2 + (fields.quorum % (maxClients - 1)),
+      lwe: {
+        bits,
+        maxClients,
+        fieldBits,
+        fold: 1,
+        plaintextBits: fieldBits,
+        wireBits: fieldBits + 5,
+        valueCount: sizes.reduce((total, size) => total + size, 0),
+        ringElements,
+        z,
+      },
+    };
+  });
+
+const hash = bytes32;
+const update: fc.Arbitrary<BodyOf<'update'>> = fc
+  .tuple(
+    fc.record({ ...plannedRoundFields, client: id, parameterSet, keyEpoch: word, adapterSchema: bytes32 }),
+    optional({
+      baseModel: text,
+      targets: fc.record({
+        modules: fc.array(fc.constantFrom('q_proj', 'layers.0.mlp'), { maxLength: 3 }),
+        adapterIds: fc.array(id, { maxLength: 2 }),
+      }),
+      training: optional({
+        steps: count,
+        learningRate: nonNegative,
+        objective: fc.constantFrom(
+          'il' as const,
+          'offline_rl' as const,
+          'ppo' as const,
+          'sac' as const,
+          'td3' as const,
+        ),
+        rewardVersion: text,
+        samples: count,
+        datasetHash: hash,
+        demonstrations: count,
+        durationMs: nonNegative,
+      }),
+      safety: optional({
+        saturatedValues: count,
+        constraintViolations: count,
+        oodScore: finite,
+        klDivergence: finite,
+        gradientNormMean: nonNegative,
+        gradientNormMax: nonNegative,
+      }),
+      compression: fc.record({
+        originalBytes: count,
+        sealedBytes: count,
+        bits: fc.integer({ min: 2, max: 8 }),
+      }),
+      privacy: optional({ clip: positive, noiseMultiplier: nonNegative, epsilonSpent: nonNegative }),
+      experts: fc.dictionary(id, nonNegative, { maxKeys: 4, noNullPrototype: true }),
+      compatibility: optional({ robotModel: text, policyFamily: text, normalizationHash: hash }),
+      timingsMs: optional({ train: nonNegative, compress: nonNegative, encrypt: nonNegative }),
+    }),
+  )
+  .map(([required, rest]) => ({ schema: '1.0.0' as const, ...required, ...rest }));
+
+const fingerprints = (minLength: number) =>
+  distinct(bytes32, minLength, 8, (print) => Buffer.from(print).toString('hex')).map((list) =>
+    [...list].sort(compareBytes),
+  );
+
+const aggregate: fc.Arbitrary<RandomMessage<'aggregate'>> = fc
+  .record({
+    round: fc.record({ ...plannedRoundFields, aggregator: id }),
+    accepted: fingerprints(1),
+    clients: distinct(id, 8, 8, String),
+    envelopes: fc.array(fc.integer({ min: 20, max: 40 }), { minLength: 8, maxLength: 8 }),
+    shares: fc.array(fc.nat(40), { minLength: 8, maxLength: 8 }),
+    ciphertext: section,
+    refused: fc.array(
+      fc
+        .tuple(
+          fc.record({ source: text, code: fc.constant('update.wrong-plan'), message: text }),
+          optional({ update: bytes32, client: id }),
+        )
+        .map(([required, rest]) => ({ ...required, ...rest })),
+      { maxLength: 3 },
+    ),
+  })
+  .map(({ round, accepted, clients, envelopes, shares, ciphertext, refused }) => {
+    const envelopeLengths = accepted.map((_, i) => envelopes[i] as number);
+    const shareLengths = accepted.map((_, i) => shares[i] as number);
+    const sum = (lengths: number[]) => lengths.reduce((total, length) => total + length, 0);
+    return {
+      body: {
+        ...round,
+        accepted: accepted.map((print, i) => ({ client: clients[i] as string, update: print })),
+        envelopeLengths,
+        shareLengths,
+        refused,
+      },
+      sections: [
+        { name: 'ciphertext', data: ciphertext },
+        { name: 'envelopes', data: filled(sum(envelopeLengths), 1) },
+        { name: 'shares', data: filled(sum(shareLengths), 2) },
+      ],
+    };
+  });
+
+const answer: fc.Arbitrary<BodyOf<'answer'>> = fc.record({
+  ...plannedRoundFields,
+  set: bytes32,
+  custodian: id,
+  index,
+  epoch: word,
+  contributors: fc.integer({ min: 1, max: 65_536 }),
+  ledgerHead: bytes32,
+});
+
+const close: fc.Arbitrary<BodyOf<'close'>> = fc
+  .record({ round: fc.record(plannedRoundFields), opened: fingerprints(0), reason: text, set: fc.boolean() })
+  .map(({ round, opened, reason, set }) => {
+    if (opened.length === 0) return { ...round, opened, reason };
+    return set ? { ...round, opened, set: setDigest(opened) } : { ...round, opened };
+  });
+
+function withSections<K extends MessageKind>(
+  body: fc.Arbitrary<BodyOf<K>>,
+  ...names: string[]
+): fc.Arbitrary<RandomMessage<K>> {
+  const sections = fc.tuple(...names.map((name) => fc.record({ name: fc.constant(name), data: section })));
+  return fc.record({ body, sections });
+}
+
+export const messageArbitraries: { [K in MessageKind]: fc.Arbitrary<RandomMessage<K>> } = {
+  roster: withSections<'roster'>(roster),
+  plan: withSections<'plan'>(plan),
+  update: withSections<'update'>(update, 'ciphertext', 'shares'),
+  aggregate,
+  answer: withSections<'answer'>(answer, 'sealed'),
+  close: withSections<'close'>(close),
+};
