@@ -1,6 +1,5 @@
 /**
- * Plan arithmetic (docs/protocol.md sections 3 and 4): how wide a field, a coefficient and the wire are, and
- * where a value lies.
+ * Plan arithmetic (docs/protocol.md section 3): how wide a field, a coefficient and the wire are.
  *
  * Every machine must come to the same widths, so nothing that decides one is computed in floating point:
  * both sides of the decoding condition are squared and compared as integers, and the only irrational number in
@@ -124,7 +123,17 @@ function scaledVariance(set: ParameterSet, wireBits: number, clients: number): b
   return BigInt(clients) * (BigInt(12 * set.errorVariance + 1) * wire2 + q2) + q2;
 }
 
-/** Whether 2^(k-p-1) >= z * sqrt(N * v + 1/12), both sides squared and multiplied by 12 q^2 2^SCALE_BITS. */
+/** z^2 * N * (264 * 4^k + q^2) * 2^SCALE_BITS = 12 q^2 times (z * sqrt(N * (22 rho^2 + 1/12)))^2, rho = 2^k / q. */
+function scaledTail(set: ParameterSet, wireBits: number, clients: number, zSquared: bigint): bigint {
+  const random = BigInt(12 * set.errorVariance) * (1n << BigInt(2 * wireBits)) + BigInt(set.q) ** 2n;
+  return zSquared * BigInt(clients) * random;
+}
+
+/**
+ * Whether 2^(k-p-1) >= z * sqrt(N * (22 rho^2 + 1/12)) + N * rho / 2 + 1/2: the random part within z standard
+ * deviations, and what is not random in full. Doubled and multiplied by q, the part that is left for the random terms is
+ * (2^(k-p) - 1) * q - N * 2^k; squared, it is compared with the tail.
+ */
 function decodes(
   set: ParameterSet,
   wireBits: number,
@@ -133,9 +142,9 @@ function decodes(
   zSquared: bigint,
 ): boolean {
   if (wireBits <= plaintextBits) return false;
-  const bound2 = 1n << BigInt(2 * (wireBits - plaintextBits - 1));
-  const left = (bound2 * 12n * BigInt(set.q) ** 2n) << SCALE_BITS;
-  return left >= zSquared * scaledVariance(set, wireBits, clients);
+  const q = BigInt(set.q);
+  const left = ((1n << BigInt(wireBits - plaintextBits)) - 1n) * q - (BigInt(clients) << BigInt(wireBits));
+  return left > 0n && (3n * left * left) << SCALE_BITS >= scaledTail(set, wireBits, clients, zSquared);
 }
 
 interface Widths {
@@ -242,7 +251,7 @@ export function planArithmetic(request: PlanRequest): PlanArithmetic {
 }
 
 /**
- * Predicted standard deviation of a residual, in units of the wire, when `clients` updates with independent
+ * Predicted standard deviation of a residual, in units of the wire, for messages that differ from client to client, when `clients` updates with independent
  * messages are summed: sqrt(N * v + 1/12). (For one client it is an upper bound: the two roundings, of the
  * ciphertext and of the mask, then agree and cancel.) For reports; decisions use {@link residualLimit}.
  */
@@ -260,9 +269,9 @@ function ceilSqrt(x: bigint): bigint {
 }
 
 /**
- * The largest |residual| that an honest sum of `clients` updates shows, but for odds below 2^-64: z standard
- * deviations, rounded up. What lies beyond comes from a wrong sum of secrets or a tampered aggregate. Fewer
- * clients than the plan admits make less noise, so the limit is computed for those who took part.
+ * The largest |residual| that an honest sum of `clients` updates shows, but for odds below 2^-64. What lies beyond comes
+ * from a wrong sum of secrets or a tampered aggregate. Fewer clients than the plan admits make less noise, so the
+ * limit is computed for those who took part: ceil(z * sqrt(N * (22 rho^2 + 1/12)) + N * rho / 2 + 1/2).
  *
  * @param clients 1..plan.maxClients
  * @throws ParameterError `plan.argument-out-of-range`
@@ -270,51 +279,11 @@ function ceilSqrt(x: bigint): bigint {
 export function residualLimit(plan: PlanArithmetic, clients: number): number {
   requireInteger('The number of clients', clients, 1, plan.maxClients);
   const set = parameterSet(plan.parameterSet);
-  const q2 = BigInt(set.q) ** 2n;
-  const squared = zSquaredUpperBound(plan.ringElements * set.n) * scaledVariance(set, plan.wireBits, clients);
-  const unit = (12n * q2) << SCALE_BITS;
-  // ceil(sqrt(squared / unit)) = ceil(sqrt(ceil(squared / unit))) for integers.
-  return Number(ceilSqrt((squared + unit - 1n) / unit));
-}
-
-/** The numbers that fix where a value lies; a {@link PlanArithmetic} is one. */
-export type LayoutPlan = Pick<PlanArithmetic, 'parameterSet' | 'fold' | 'ringElements'>;
-
-/** Where a value lies in the ciphertext (docs/protocol.md section 4). */
-export interface ValuePosition {
-  readonly chunk: number;
-  /** Field of the coefficient, 0 the lowest. */
-  readonly field: number;
-  /** Coefficient of the ring element, 0..n-1. */
-  readonly coefficient: number;
-  /** Ring element inside the chunk; the element's index is chunk * 8 + lane. */
-  readonly lane: number;
-}
-
-/** Ring elements of a chunk: 8, or what the last one needs. */
-export function chunkLanes(plan: LayoutPlan, chunk: number): number {
-  return Math.min(CHUNK_LANES, plan.ringElements - chunk * CHUNK_LANES);
-}
-
-/** The position of value `index`, 0 <= index < ringElements * n * fold. */
-export function valuePosition(plan: LayoutPlan, index: number): ValuePosition {
-  const { n } = parameterSet(plan.parameterSet);
-  const chunkValues = plan.fold * n * CHUNK_LANES;
-  const chunk = Math.floor(index / chunkValues);
-  const lanes = chunkLanes(plan, chunk);
-  const inChunk = index - chunk * chunkValues;
-  const field = Math.floor(inChunk / (n * lanes));
-  const inField = inChunk - field * n * lanes;
-  return { chunk, field, coefficient: Math.floor(inField / lanes), lane: inField % lanes };
-}
-
-/** The index of the value at a position: the inverse of {@link valuePosition}. */
-export function valueIndex(plan: LayoutPlan, position: ValuePosition): number {
-  const { n } = parameterSet(plan.parameterSet);
-  const lanes = chunkLanes(plan, position.chunk);
-  return (
-    position.chunk * plan.fold * n * CHUNK_LANES +
-    (position.field * n + position.coefficient) * lanes +
-    position.lane
-  );
+  const q = BigInt(set.q);
+  const zSquared = zSquaredUpperBound(plan.ringElements * set.n);
+  // (2q * z * sqrt(...))^2, rounded up.
+  const unit = 3n << SCALE_BITS;
+  const squared = (scaledTail(set, plan.wireBits, clients, zSquared) + unit - 1n) / unit;
+  const doubled = ceilSqrt(squared) + (BigInt(clients) << BigInt(plan.wireBits)) + q;
+  return Number((doubled + 2n * q - 1n) / (2n * q));
 }

@@ -1,13 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { chunkLanes, valueIndex, valuePosition } from '../../lib/lwe/layout.js';
 import { type ParameterSetName, parameterSet } from '../../lib/lwe/parameters.js';
-import {
-  chunkLanes,
-  type PlanArithmetic,
-  planArithmetic,
-  valueIndex,
-  valuePosition,
-} from '../../lib/lwe/plan.js';
+import { type PlanArithmetic, planArithmetic } from '../../lib/lwe/plan.js';
 import { messagesOf } from '../support/oracle/folding.js';
 
 const plan: fc.Arbitrary<PlanArithmetic> = fc

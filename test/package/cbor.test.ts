@@ -1,6 +1,7 @@
 import { encode as encodeWithCborg, rfc8949EncodeOptions } from 'cborg';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { FormatError } from '../../lib/errors.js';
 import { decodeCbor } from '../../lib/package/cbor-decoding.js';
 import { encodeCbor } from '../../lib/package/cbor-encoding.js';
 import { codeOf } from './fixtures.js';
@@ -227,6 +228,14 @@ describe('deterministic CBOR', () => {
         expect(await codeOf(() => decode(fromHex(bytes)))).to.equal('container.not-canonical');
       });
     }
+
+    it('refuses depth and impossible counts as it meets them, before it builds or recurses', () => {
+      const deep = '81'.repeat(100_000);
+      expect(() => decode(fromHex(deep))).to.throw(FormatError, 'it nests deeper than 16 levels');
+      const claims = 'an array or map claims more items than bytes follow';
+      expect(() => decode(fromHex('8401'))).to.throw(FormatError, claims);
+      expect(() => decode(fromHex('a2616101'))).to.throw(FormatError, claims);
+    });
 
     it('accepts sixteen levels', () => {
       expect(hex(encodeCbor(decode(fromHex(`${'81'.repeat(16)}01`))))).to.equal(`${'81'.repeat(16)}01`);

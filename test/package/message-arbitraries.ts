@@ -116,6 +116,7 @@ const plan: fc.Arbitrary<BodyOf<'plan'>> = fc
       z: positive,
       tensors: distinct(tensor, 1, 5, (each) => each.name),
       adapterSchema: bytes32,
+      adapterConfig: fc.uint8Array({ maxLength: 100 }),
       baseModel: text,
       ledgerHeads: distinct(fc.record({ custodian: id, head: bytes32 }), 0, 4, (each) => each.custodian),
       deadline: fc.integer({ min: 0, max: 4_000_000_000_000 }),

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { CHUNK_BYTES } from '../../lib/package/layout.js';
-import { type Container, openContainer } from '../../lib/package/reader.js';
+import { Container, openContainer } from '../../lib/package/reader.js';
 import { containerBytes, encodeContainer } from '../../lib/package/writer.js';
 import {
   codeOf,
@@ -52,6 +52,28 @@ describe('the sections of a container', () => {
     }
   });
 
+  it('are not read any more once a stream was left', async () => {
+    const encoded = await encodeContainer(updateWith(patterned(3 * CHUNK_BYTES)));
+    const bytes = containerBytes(encoded);
+    let underWay = 0;
+    const slowSource = {
+      sizeBytes: bytes.length,
+      read: async (target: Uint8Array, position: number) => {
+        underWay += 1;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        target.set(bytes.subarray(position, position + target.length));
+        underWay -= 1;
+      },
+      close: async () => {},
+    };
+    const container = new Container(encoded.envelope.envelopeBytes, 'update', slowSource);
+    for await (const _ of container.streamSection('ciphertext')) {
+      expect(underWay).to.equal(1);
+      break;
+    }
+    expect(underWay).to.equal(0);
+  });
+
   it('are refused by the writer when one is missing, misplaced, or too many', async () => {
     const input = smallInput('update');
     const [ciphertext, shares] = input.sections ?? [];
@@ -101,6 +123,23 @@ describe('a container with a section that was changed', () => {
     expect(code).to.equal('container.digest-mismatch');
     expect(pieces).to.have.length(2);
     expect(Buffer.compare(Buffer.concat(pieces), ciphertext.subarray(0, 2 * CHUNK_BYTES))).to.equal(0);
+  });
+
+  it('fails when its turn comes, however long the caller takes before', async () => {
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    try {
+      const stream = container.streamSection('ciphertext');
+      await stream.next();
+      await stream.next();
+      // The third mebibyte is read ahead meanwhile, and found to be wrong.
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      expect(unhandled).to.deep.equal([]);
+      expect(await codeOf(() => stream.next())).to.equal('container.digest-mismatch');
+    } finally {
+      process.off('unhandledRejection', note);
+    }
   });
 
   it("leaves nothing in the caller's memory", async () => {

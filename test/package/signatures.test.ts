@@ -239,6 +239,16 @@ describe('signatures over a header', () => {
     }
   });
 
+  it('are refused where the ML-DSA-65 one has the wrong length', async () => {
+    for (const length of [0, 64, 3308, 3310]) {
+      const block = (await blockOf(hybridKey)).map((entry) =>
+        entry.alg === 'ml-dsa-65' ? { ...entry, sig: filled(length, 1) } : entry,
+      );
+      const verify = () => verifySignatures(signed(hybridKey), block, hybridKey.publicKeys, ['ed25519']);
+      expect(await codeOf(verify)).to.equal('container.bad-signature');
+    }
+  });
+
   it('are refused where one was stripped from the block', async () => {
     const block = (await blockOf(hybridKey)).slice(0, 1);
     const verify = () => verifySignatures(signed(hybridKey), block, hybridKey.publicKeys, ['ed25519']);

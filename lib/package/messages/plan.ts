@@ -25,6 +25,9 @@ const tensorSchema = z.strictObject({
   clip: positiveSchema,
 });
 
+/** Real ones have a kilobyte; a long `rank_pattern` has more. */
+export const MAX_ADAPTER_CONFIG_BYTES = 64 * 1024;
+
 /** One tensor of the adapter; their order is the order of values. A shape of [] is a scalar. */
 export type PlanTensor = z.infer<typeof tensorSchema>;
 
@@ -56,6 +59,12 @@ const planShape = z.strictObject({
   lwe: lweSchema,
   tensors: z.array(tensorSchema).min(1).max(65_536),
   adapterSchema: bytes32Schema,
+  /** `adapter_config.json` of the adapters, byte for byte: what a released average is loaded with. */
+  adapterConfig: z
+    .custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= MAX_ADAPTER_CONFIG_BYTES, {
+      error: `must be a byte string of at most ${MAX_ADAPTER_CONFIG_BYTES} bytes`,
+    })
+    .optional(),
   baseModel: textSchema(256).optional(),
   ledgerHeads: z.array(z.strictObject({ custodian: idSchema, head: bytes32Schema })).max(MAX_CUSTODIANS),
   deadline: unixMsSchema.optional(),

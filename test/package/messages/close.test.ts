@@ -9,6 +9,7 @@ describe('a close record', () => {
     [
       ['updates out of order', ({ opened }) => ({ opened: [...opened].reverse() }), 'opened'],
       ['an update twice', () => ({ opened: [bytes32(1), bytes32(1)], set: undefined }), 'opened'],
+      ['an update twice beside a set digest', () => ({ opened: [bytes32(1), bytes32(1)] }), 'opened'],
       ['things that are no fingerprints', () => ({ opened: [1, 'x'] }), 'opened.0'],
       ['a set digest that is not that of the opened updates', () => ({ set: bytes32(1) }), 'set'],
       ['nothing opened without a reason', () => ({ opened: [], set: undefined }), 'reason'],

@@ -5,7 +5,7 @@ import { describeRefusals, issuesOf } from './refusals.js';
 describe('a plan', () => {
   describeRefusals(
     'plan',
-    ['baseModel', 'deadline'],
+    ['adapterConfig', 'baseModel', 'deadline'],
     [
       ['round 0', () => ({ round: 0 }), 'round'],
       ['roster version 0', () => ({ rosterVersion: 0 }), 'rosterVersion'],
@@ -74,6 +74,12 @@ describe('a plan', () => {
         ({ ledgerHeads: [head] }) => ({ ledgerHeads: [head, { ...head, head: bytes32(9) }] }),
         'ledgerHeads',
       ],
+      [
+        'an adapter configuration of more than 64 KiB',
+        () => ({ adapterConfig: filled(65_537, 1) }),
+        'adapterConfig',
+      ],
+      ['an adapter configuration that is text', () => ({ adapterConfig: '{}' }), 'adapterConfig'],
       ['a base model that is two lines', () => ({ baseModel: 'a\nb' }), 'baseModel'],
       ['a deadline that is no time', () => ({ deadline: -1 }), 'deadline'],
     ],

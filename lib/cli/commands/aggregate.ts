@@ -1,0 +1,63 @@
+import { opendir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { openRole } from '../../custody/role-directory.js';
+import { readTrustedPlan } from '../../custody/trusted-plan.js';
+import { EnvironmentError } from '../../errors.js';
+import { writeEncodedContainer } from '../../package/writer.js';
+import { aggregateUpdates } from '../../round/aggregate.js';
+import type { Output } from '../output.js';
+
+interface AggregateCommandOptions {
+  readonly plan: string;
+  readonly aggregator: string;
+  readonly strict?: boolean;
+  readonly out: string;
+}
+
+/** The files named, and every `.tgu` of the directories named, without listing a directory in memory. */
+async function* updatePaths(sources: readonly string[]): AsyncGenerator<string> {
+  for (const source of sources) {
+    const status = await stat(source).catch((cause: unknown) => {
+      throw new EnvironmentError('aggregate.no-such-source', `${source} cannot be read. Check the path.`, { cause });
+    });
+    if (!status.isDirectory()) {
+      yield source;
+      continue;
+    }
+    for await (const entry of await opendir(source)) {
+      if (entry.name.endsWith('.tgu') && !entry.name.startsWith('.')) yield join(source, entry.name);
+    }
+  }
+}
+
+export function aggregateCommand(command: Command, output: () => Output): Command {
+  return command
+    .description('sum updates without reading any: what must be refused is left out, with its reason')
+    .argument('<updates...>', 'update files (.tgu), or directories of them')
+    .requiredOption('--plan <file>', "the round's plan (.tgp)")
+    .requiredOption('--aggregator <dir>', "this aggregator's directory")
+    .option('--strict', 'fail at the first update that must be refused')
+    .requiredOption('--out <file>', 'the aggregate to write (.tga)')
+    .action(async (sources: string[], options: AggregateCommandOptions) => {
+      const out = output();
+      const { keys, signing, roster } = await openRole(options.aggregator, 'aggregator');
+      const plan = await readTrustedPlan(options.plan, roster);
+      const { container, accepted, refused } = await aggregateUpdates({
+        plan,
+        aggregatorId: keys.id,
+        signing,
+        updates: updatePaths(sources),
+        ...(options.strict !== undefined && { strict: options.strict }),
+        onProgress: (done) => out.progress(`${done} updates`),
+      });
+      await writeEncodedContainer(options.out, container);
+      out.result(
+        { written: options.out, fingerprint: container.envelope.fingerprint, accepted, refused, sizeBytes: container.sizeBytes },
+        [
+          `Summed ${accepted} updates into ${options.out}${refused.length > 0 ? `, ${refused.length} refused:` : '.'}`,
+          ...refused.map(({ source, code, message }) => `  ${source}: ${code}: ${message}`),
+        ],
+      );
+    });
+}

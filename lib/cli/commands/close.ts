@@ -1,0 +1,38 @@
+import type { Command } from 'commander';
+import { readTrustedPlan } from '../../custody/trusted-plan.js';
+import { replaceFile } from '../../files.js';
+import { closeRound } from '../../round/open-round.js';
+import type { Output } from '../output.js';
+import { openOwner } from '../owner.js';
+
+interface CloseCommandOptions {
+  readonly plan: string;
+  readonly owner: string;
+  readonly reason?: string;
+  readonly out: string;
+}
+
+export function closeCommand(command: Command, output: () => Output): Command {
+  return command
+    .description('end a round with a signed record of what was opened, or of why nothing was')
+    .argument('[aggregate]', 'the aggregate (.tga) that the round came to, if any')
+    .requiredOption('--plan <file>', "the round's plan (.tgp)")
+    .requiredOption('--owner <dir>', "the owner's directory")
+    .option('--reason <text>', 'why nothing was opened')
+    .requiredOption('--out <file>', 'the close record to write (.tgc)')
+    .action(async (aggregate: string | undefined, options: CloseCommandOptions) => {
+      const { owner, roster } = await openOwner(options.owner);
+      const plan = await readTrustedPlan(options.plan, roster);
+      const { record, body } = await closeRound(owner, plan, aggregate, options.reason);
+      await replaceFile(options.out, record);
+      output().result(
+        { written: options.out, opened: body.opened, ...(body.reason !== undefined && { reason: body.reason }) },
+        [
+          body.opened.length > 0
+            ? `Closed round ${body.round}: ${body.opened.length} updates were opened.`
+            : `Closed round ${body.round} with none opened: ${body.reason}.`,
+          `Wrote ${options.out}.`,
+        ],
+      );
+    });
+}

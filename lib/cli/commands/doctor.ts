@@ -1,0 +1,105 @@
+import { availableParallelism, cpus, endianness } from 'node:os';
+import Database from 'libsql';
+import type { Command } from 'commander';
+import { generateKemKey, openSealed, sealTo } from '../../custody/hpke.js';
+import { native } from '../../native.js';
+import { createSigningKey } from '../../package/signing-key.js';
+import type { Output } from '../output.js';
+
+interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+async function check(name: string, run: () => string | Promise<string>): Promise<Check> {
+  try {
+    return { name, ok: true, detail: await run() };
+  } catch (error) {
+    return { name, ok: false, detail: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function requireThat(condition: boolean, message: string): void {
+  if (!condition) throw new Error(message);
+}
+
+const CHECKS: readonly [name: string, run: () => string | Promise<string>][] = [
+  [
+    'node',
+    () => {
+      const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+      requireThat(
+        major > 20 || (major === 20 && minor >= 19),
+        `Node ${process.version} is too old; install 20.19 or newer`,
+      );
+      return `${process.version} on ${process.platform}-${process.arch}`;
+    },
+  ],
+  [
+    'byte order',
+    () => {
+      requireThat(endianness() === 'LE', 'this machine is big-endian; the formats are read in place as little-endian');
+      return 'little-endian';
+    },
+  ],
+  [
+    'native addon',
+    () => {
+      const { instructionSet, supportedInstructionSets } = native();
+      return `${instructionSet} (this machine runs ${supportedInstructionSets.join(', ')})`;
+    },
+  ],
+  ['processor', () => `${cpus()[0]?.model.trim() ?? 'unknown'}, ${availableParallelism()} threads`],
+  [
+    'ledger database',
+    () => {
+      const database = new Database(':memory:');
+      try {
+        const row = database.prepare('SELECT sqlite_version() AS version').get() as { version: string };
+        return `SQLite ${row.version}`;
+      } finally {
+        database.close();
+      }
+    },
+  ],
+  [
+    'sealing (HPKE, X-Wing)',
+    async () => {
+      const key = await generateKemKey();
+      const info = new Uint8Array([1]);
+      const sealed = await sealTo(key.publicKey, info, new Uint8Array([42]));
+      const opened = await key.seed.use((seed) => openSealed(seed, info, sealed));
+      requireThat(opened[0] === 42, 'what was sealed did not open');
+      return 'seals and opens';
+    },
+  ],
+  [
+    'signatures (Ed25519, ML-DSA-65)',
+    async () => {
+      const key = createSigningKey(['ed25519', 'ml-dsa-65']);
+      for (const algorithm of key.algorithms) await key.sign(algorithm, new Uint8Array([1]));
+      return key.algorithms.join(', ');
+    },
+  ],
+];
+
+export function doctorCommand(command: Command, output: () => Output): Command {
+  return command
+    .description('check that everything this package needs works on this machine')
+    .action(async () => {
+      const checks: Check[] = [];
+      for (const [name, run] of CHECKS) checks.push(await check(name, run));
+      const environment = Object.fromEntries(
+        Object.entries(process.env).filter(([name]) => name.startsWith('TENSORGUARD_')),
+      );
+      output().result(
+        { ok: checks.every(({ ok }) => ok), checks, environment },
+        [
+          ...checks.map(({ name, ok, detail }) => `${ok ? 'ok  ' : 'FAIL'}  ${name}: ${detail}`),
+          ...Object.entries(environment).map(([name, value]) => `set   ${name}=${value}`),
+        ],
+      );
+      if (!checks.every(({ ok }) => ok)) process.exitCode = 1;
+    });
+}

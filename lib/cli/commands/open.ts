@@ -1,0 +1,51 @@
+import type { Command } from 'commander';
+import { readTrustedPlan } from '../../custody/trusted-plan.js';
+import { openRound } from '../../round/open-round.js';
+import type { Output } from '../output.js';
+import { openOwner } from '../owner.js';
+
+interface OpenCommandOptions {
+  readonly plan: string;
+  readonly owner: string;
+  readonly answers: string[];
+  readonly base?: string;
+  readonly verify?: string[];
+  readonly out: string;
+}
+
+export function openCommand(command: Command, output: () => Output): Command {
+  return command
+    .description("open an aggregate with the custodians' answers and write the average adapter")
+    .argument('<aggregate>', 'the aggregate (.tga)')
+    .requiredOption('--plan <file>', "the round's plan (.tgp)")
+    .requiredOption('--owner <dir>', "the owner's directory")
+    .requiredOption('--answers <files...>', "the custodians' answers (.tgs)")
+    .option('--base <adapter>', 'add the average to this adapter')
+    .option('--verify <updates...>', 'recompute the sum from the signed updates (.tgu)')
+    .requiredOption('--out <adapter>', 'the adapter directory to write')
+    .action(async (aggregate: string, options: OpenCommandOptions) => {
+      const out = output();
+      const { owner, roster } = await openOwner(options.owner);
+      const plan = await readTrustedPlan(options.plan, roster);
+      const report = await openRound({
+        owner,
+        plan,
+        aggregate,
+        answers: options.answers,
+        ...(options.base !== undefined && { base: options.base }),
+        ...(options.verify !== undefined && { verify: options.verify }),
+        out: options.out,
+      });
+      for (const custodian of report.disagreeing) {
+        out.warn(
+          `Warning: the answer of "${custodian}" does not fit the others: it answered wrongly, or a client dealt badly to it.`,
+        );
+      }
+      out.result({ written: options.out, ...report }, [
+        `Opened the average of ${report.contributors} clients with ${report.answers} answers into ${options.out}.`,
+        report.verified
+          ? 'The sum was recomputed from the signed updates.'
+          : 'Integrity against the aggregator was not checked: pass the updates with --verify for that.',
+      ]);
+    });
+}

@@ -1,0 +1,363 @@
+/**
+ * The client's record of the deltas that it has sealed: one delta, one average.
+ *
+ * Two averages that differ by one client's delta are that delta. So a delta belongs to one plan until the
+ * owner's close record of that plan says that it was not opened, and for ever if it was. Per plan a client
+ * seals one delta, and a retry gives the same file, byte for byte.
+ *
+ * The order, in which a crash at any point releases nothing twice:
+ *
+ *   1. `claim`: the delta belongs to the plan; on the disk.
+ *   2. encrypt, under a fresh secret.
+ *   3. write the update to `sealedPath(fingerprint)`, with `writeFileAtomically`.
+ *   4. `recordSealed`: this file is the update of the plan; on the disk.
+ *   5. only now copy out, or upload, the file that `recordSealed` returned.
+ *
+ * Until step 4 nobody has seen an update, so a crash before it leaves a claim under which the same plan may
+ * be sealed again. When two processes seal at once, `recordSealed` gives both the file of the first.
+ */
+import { createHash } from 'node:crypto';
+import { lstat, open, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { ParameterError } from '../errors.js';
+import { syncDirectory } from '../files.js';
+import {
+  closeConflict,
+  deltaConsumed,
+  notClaimed,
+  roundAlreadySealed,
+  roundClosed,
+  roundNotLater,
+  storedUpdateMissing,
+  updateAlreadyRecorded,
+  updateNotWritten,
+} from './client-refusals.js';
+import { type ClaimRow, claimRow, closeRow, description } from './client-state-rows.js';
+import { DurableDatabase } from './durable-database.js';
+import { encodeFields, hex, requireBytes32, sameBytes } from './fields.js';
+import { createPrivateDirectory } from './private-files.js';
+import { describeRound, type RoundKey, requireRoundKey, sameRound } from './round-key.js';
+
+/** A wish to seal a delta under a plan. */
+export interface SealRequest extends RoundKey {
+  /** HMAC-SHA256 of the delta under the client's PRF key, 32 bytes: the record does not tell what it was. */
+  readonly deltaDigest: Uint8Array;
+  /** Fingerprint of the round plan, 32 bytes. */
+  readonly plan: Uint8Array;
+}
+
+/** The one update that a client has for a plan. */
+export interface StoredUpdate {
+  /** Path of the file in the client's directory. */
+  readonly stored: string;
+  /** The update's fingerprint, 32 bytes. */
+  readonly update: Uint8Array;
+}
+
+/** An update that was encrypted under a claim: 32 bytes each. */
+export interface SealedUpdate {
+  readonly deltaDigest: Uint8Array;
+  /** Fingerprint of the round plan. */
+  readonly plan: Uint8Array;
+  /** Fingerprint of the update. */
+  readonly update: Uint8Array;
+}
+
+/** What counts of an owner's close record. */
+export interface CloseRecord {
+  /** Fingerprint of the round plan, 32 bytes. */
+  readonly plan: Uint8Array;
+  /** Fingerprints, 32 bytes each, of the updates in the average; none if the round was not opened. */
+  readonly opened: readonly Uint8Array[];
+}
+
+/** What a close record means for this client; the same however often the record is recorded. */
+export type CloseOutcome =
+  /** Its update is in the average: the delta is spent, the error-feedback residual may be committed. */
+  | { readonly outcome: 'opened'; readonly deltaDigest: Uint8Array; readonly update: Uint8Array }
+  /** It is not: the delta may be sealed for a later round, from the previous residual. */
+  | { readonly outcome: 'not-opened'; readonly deltaDigest: Uint8Array }
+  /** This client had sealed nothing for the plan. */
+  | { readonly outcome: 'absent' };
+
+/**
+ * Creates the state of a new client in `directory`: `client-state.sqlite`, and `sealed/` for the updates.
+ *
+ * @throws RefusedError `storage.exists` if there is one; what `openClientState` throws
+ */
+export async function createClientState(directory: string): Promise<ClientState> {
+  return withUpdates(directory, await DurableDatabase.create(databasePath(directory), description));
+}
+
+/**
+ * Opens the state in `directory`. A missing one is an error, not an empty one: it may be the only record of
+ * what was sealed.
+ *
+ * @throws VerificationError `client.state-corrupt`
+ * @throws EnvironmentError `storage.missing`, `storage.permissions`, `storage.symlink`, `storage.busy`,
+ *   `storage.failed`
+ */
+export async function openClientState(directory: string): Promise<ClientState> {
+  return withUpdates(directory, await DurableDatabase.open(databasePath(directory), description));
+}
+
+function databasePath(directory: string): string {
+  return join(directory, 'client-state.sqlite');
+}
+
+async function withUpdates(directory: string, database: DurableDatabase): Promise<ClientState> {
+  const sealedDirectory = join(directory, 'sealed');
+  try {
+    await createPrivateDirectory(sealedDirectory);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return new ClientState(database, sealedDirectory);
+}
+
+export class ClientState {
+  /** Use `createClientState` or `openClientState`. */
+  constructor(
+    private readonly database: DurableDatabase,
+    private readonly sealedDirectory: string,
+  ) {}
+
+  /** Where the update with this fingerprint (32 bytes) is written before it is recorded. */
+  sealedPath(update: Uint8Array): string {
+    requireBytes32('update', update);
+    return join(this.sealedDirectory, `${hex(update)}.tgu`);
+  }
+
+  /**
+   * Claims a delta for a plan; on the disk when this returns.
+   *
+   * @returns 'new' if the caller may encrypt, or the update that was already sealed from this delta under
+   *   this plan, which must be sent as it is
+   * @throws RefusedError `client.delta-consumed` (the delta belongs to another plan),
+   *   `client.round-already-sealed` (the plan has another delta of this client), `client.round-closed`,
+   *   `client.round-not-later` (the delta was in this round or a later one before)
+   * @throws EnvironmentError `client.stored-update-missing`, `storage.*`
+   * @throws ParameterError `client.bad-request` (the plan was claimed as another round's), `field.*`
+   */
+  async claim(request: SealRequest): Promise<'new' | StoredUpdate> {
+    requireRoundKey(request);
+    requireBytes32('delta digest', request.deltaDigest);
+    requireBytes32('plan', request.plan);
+    const claim = this.database.transaction(() => this.claimInTransaction(request));
+    return claim === 'new' || claim.update_fingerprint === null
+      ? 'new'
+      : this.requireStored(claim, claim.update_fingerprint);
+  }
+
+  /**
+   * Records the update that was encrypted under a claim and written to `sealedPath(update)`; on the disk,
+   * with the file, when this returns.
+   *
+   * @returns the update of the plan, which is the only one to be copied out: another one if another process
+   *   recorded it first (the file of this one is then removed)
+   * @throws RefusedError `client.not-claimed`, `client.round-closed` (the round was closed meanwhile)
+   * @throws EnvironmentError `client.update-not-written` if no file is at `sealedPath(update)`,
+   *   `client.stored-update-missing`
+   * @throws ParameterError `field.*`
+   */
+  async recordSealed(sealed: SealedUpdate): Promise<StoredUpdate> {
+    requireBytes32('delta digest', sealed.deltaDigest);
+    requireBytes32('plan', sealed.plan);
+    const path = this.sealedPath(sealed.update);
+    await syncUpdate(path);
+    const { claim, update } = this.database.transaction(() => this.recordInTransaction(sealed));
+    if (sameBytes(update, sealed.update)) {
+      return { stored: path, update };
+    }
+    // Never the file of another plan's update, however wrong the caller is.
+    if (this.claimOfUpdate(sealed.update) === undefined) {
+      await rm(path, { force: true });
+    }
+    return this.requireStored(claim, update);
+  }
+
+  /**
+   * Records the owner's close record of a plan, whose signature the caller has verified; on the disk when
+   * this returns. A plan that is closed takes no more deltas.
+   *
+   * @throws RefusedError `client.close-conflict` if another close record of the plan was recorded before
+   * @throws ParameterError `field.*`
+   */
+  async recordClose(close: CloseRecord): Promise<CloseOutcome> {
+    requireBytes32('plan', close.plan);
+    for (const update of close.opened) {
+      requireBytes32('opened update', update);
+    }
+    return this.database.transaction(() => {
+      this.insertClose(close);
+      const claim = this.claimOfPlan(close.plan);
+      if (claim === undefined) {
+        return { outcome: 'absent' };
+      }
+      const update = claim.update_fingerprint;
+      if (update !== null && close.opened.some((opened) => sameBytes(opened, update))) {
+        this.setState(claim, 'opened');
+        return { outcome: 'opened', deltaDigest: claim.delta, update };
+      }
+      this.setState(claim, 'released');
+      return { outcome: 'not-opened', deltaDigest: claim.delta };
+    });
+  }
+
+  /** Removes the update files of closed rounds, which nobody will ask for again; returns how many. */
+  async removeClosedUpdates(): Promise<number> {
+    const sql = `SELECT * FROM claim WHERE state <> 'held' AND update_fingerprint IS NOT NULL`;
+    let removed = 0;
+    for (const { update_fingerprint: update } of this.database.all(claimRow, sql)) {
+      if (update !== null && (await isFile(this.sealedPath(update)))) {
+        await rm(this.sealedPath(update), { force: true });
+        removed += 1;
+      }
+    }
+    return removed;
+  }
+
+  close(): void {
+    this.database.close();
+  }
+
+  private claimInTransaction(request: SealRequest): 'new' | ClaimRow {
+    if (this.closeOf(request.plan) !== undefined) {
+      return this.claimOfClosedPlan(request);
+    }
+    this.requireLaterRound(request);
+    const inserted = this.database.runUnique(
+      `INSERT INTO claim (plan, delta, fleet, policy, cohort, round, state)
+       VALUES (?, ?, ?, ?, ?, ?, 'held')`,
+      [request.plan, request.deltaDigest, request.fleet, request.policy, request.cohort, request.round],
+    );
+    if (inserted) {
+      return 'new';
+    }
+    const claim = this.claimOfPlan(request.plan);
+    if (claim === undefined) {
+      throw deltaConsumed(this.unreleasedClaim(request.deltaDigest));
+    }
+    if (!sameRound(claim, request)) {
+      throw new ParameterError(
+        'client.bad-request',
+        `Plan ${hex(request.plan)} is of ${describeRound(claim)}, not of ${describeRound(request)}.`,
+      );
+    }
+    if (!sameBytes(claim.delta, request.deltaDigest)) {
+      throw roundAlreadySealed(claim);
+    }
+    return claim;
+  }
+
+  /** A retry gets the update that is in the average; everything else comes too late. */
+  private claimOfClosedPlan(request: SealRequest): ClaimRow {
+    const claim = this.claimOfPlan(request.plan);
+    if (claim?.state === 'opened' && sameBytes(claim.delta, request.deltaDigest)) {
+      return claim;
+    }
+    throw roundClosed(request.plan);
+  }
+
+  private requireLaterRound(request: SealRequest): void {
+    const earlier = this.database.get(
+      claimRow,
+      `SELECT * FROM claim
+       WHERE delta = ? AND state = 'released' AND fleet = ? AND policy = ? AND cohort = ? AND round >= ?`,
+      [request.deltaDigest, request.fleet, request.policy, request.cohort, request.round],
+    );
+    if (earlier !== undefined) {
+      throw roundNotLater(earlier, request);
+    }
+  }
+
+  private recordInTransaction(sealed: SealedUpdate): { claim: ClaimRow; update: Uint8Array } {
+    const claim = this.claimOfPlan(sealed.plan);
+    if (claim === undefined || !sameBytes(claim.delta, sealed.deltaDigest)) {
+      throw notClaimed(sealed.plan);
+    }
+    if (claim.state === 'released') {
+      throw roundClosed(sealed.plan);
+    }
+    if (claim.update_fingerprint !== null) {
+      return { claim, update: claim.update_fingerprint };
+    }
+    const recorded = this.database.runUnique('UPDATE claim SET update_fingerprint = ? WHERE plan = ?', [
+      sealed.update,
+      sealed.plan,
+    ]);
+    if (!recorded) {
+      throw updateAlreadyRecorded(sealed.update);
+    }
+    return { claim, update: sealed.update };
+  }
+
+  private insertClose(close: CloseRecord): void {
+    const fields = [...close.opened].sort(Buffer.compare).map((update) => ['opened', update] as const);
+    const digest = createHash('sha256').update(encodeFields('tensorguard-native v1 close', fields)).digest();
+    const inserted = this.database.runUnique('INSERT INTO close_record (plan, opened_digest) VALUES (?, ?)', [
+      close.plan,
+      digest,
+    ]);
+    const recorded = this.closeOf(close.plan);
+    if (!inserted && (recorded === undefined || !sameBytes(recorded, digest))) {
+      throw closeConflict(close.plan);
+    }
+  }
+
+  private setState(claim: ClaimRow, state: 'opened' | 'released'): void {
+    this.database.run('UPDATE claim SET state = ? WHERE plan = ?', [state, claim.plan]);
+  }
+
+  /** The digest of the plan's close record, if it was recorded. */
+  private closeOf(plan: Uint8Array): Uint8Array | undefined {
+    return this.database.get(closeRow, 'SELECT * FROM close_record WHERE plan = ?', [plan])?.opened_digest;
+  }
+
+  private claimOfPlan(plan: Uint8Array): ClaimRow | undefined {
+    return this.database.get(claimRow, 'SELECT * FROM claim WHERE plan = ?', [plan]);
+  }
+
+  private claimOfUpdate(update: Uint8Array): ClaimRow | undefined {
+    return this.database.get(claimRow, 'SELECT * FROM claim WHERE update_fingerprint = ?', [update]);
+  }
+
+  private unreleasedClaim(deltaDigest: Uint8Array): ClaimRow {
+    const sql = `SELECT * FROM claim WHERE delta = ? AND state <> 'released'`;
+    const claim = this.database.get(claimRow, sql, [deltaDigest]);
+    if (claim === undefined) {
+      throw description.corrupt('a unique index disagrees with its table');
+    }
+    return claim;
+  }
+
+  private async requireStored(claim: ClaimRow, update: Uint8Array): Promise<StoredUpdate> {
+    const stored = this.sealedPath(update);
+    if (!(await isFile(stored))) {
+      throw storedUpdateMissing(stored, claim);
+    }
+    return { stored, update };
+  }
+}
+
+/** Flushes the file and its name: nothing is recorded that a power cut could take away again. */
+async function syncUpdate(path: string): Promise<void> {
+  const file = await open(path, 'r').catch((error: unknown) => {
+    throw updateNotWritten(path, error);
+  });
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await syncDirectory(dirname(path));
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isFile();
+  } catch {
+    return false;
+  }
+}
