@@ -12,9 +12,11 @@ import { syncDirectory } from '../files.js';
  * @throws EnvironmentError `storage.permissions`
  */
 export async function createPrivateDirectory(directory: string): Promise<void> {
-  const first = await mkdir(directory, { recursive: true, mode: 0o700 });
+  const target = resolve(directory);
+  const first = await mkdir(target, { recursive: true, mode: 0o700 });
   if (first !== undefined) {
-    for (let created = resolve(directory); created !== dirname(first); created = dirname(created)) {
+    const existing = dirname(resolve(first));
+    for (let created = target; created !== existing; created = dirname(created)) {
       await syncDirectory(dirname(created));
     }
   }

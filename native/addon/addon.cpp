@@ -134,6 +134,7 @@ class SumWorker : public Worker {
             std::vector<const uint8_t*>&& inputs, size_t threads)
       : Worker(env, std::move(arguments)), job_(job), inputs_(std::move(inputs)), threads_(threads) {
     job_.inputs = inputs_.data();
+    job_.input_count = inputs_.size();
   }
 
  protected:

@@ -36,12 +36,14 @@ class Encoder {
   bool fits_;
 };
 
-// round(c * 2^k / q), exactly, for c in [0, q); out [0, 2^k], the upper end still to be taken mod 2^k.
-// With W = floor(2^(32+k) / q) < 2^32, c * W / 2^32 falls short of x = c * 2^k / q by less than c / 2^32 <
-// 1/4, so that t = floor(c * W / 2^32) > x - 5/4 and the remainder c * 2^k - t * q lies in [0, 1.25 q): one
-// comparison with q/2 rounds.
+// round(c * 2^k / q) mod 2^k, exactly, for c in [0, 2q + 14]: a multiple of q in c is a multiple of 2^k in
+// the result. The bits from k on are still to be masked off. With W = floor(2^(32+k) / q) < 2^32, c * W /
+// 2^32 falls short of x = c * 2^k / q by less than c / 2^32 < 1/2, so that t = floor(c * W / 2^32) > x - 3/2
+// and the remainder c * 2^k - t * q lies in [0, 1.5 q), below 2^31: one comparison with q/2 rounds.
 template <class Ring>
 class ModulusSwitch {
+  static_assert(2 * uint64_t{Ring::kQ} + 14 < (uint64_t{1} << 31), "c / 2^32 < 1/2");
+
  public:
   explicit ModulusSwitch(uint32_t wire_bits)
       : bits_(static_cast<int>(wire_bits)),

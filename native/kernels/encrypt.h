@@ -127,14 +127,14 @@ class EncryptKernel {
     largest_ = largest;
   }
 
-  // The ciphertext before the switch, in [0, q), from product in [0, 2q), error in [0, 32] and 16 too large,
-  // encoded message < q: the sum is at most (q-1) + 32 + (q-16) + (q-1) = 3q + 14, so that two reductions end
-  // in [0, q).
+  // The ciphertext before the switch, up to a multiple of q: product in [0, 2q), error in [0, 32] and 16 too
+  // large, encoded message < q. The sum is at most (2q-1) + 32 + (q-16) + (q-1) = 4q + 14 < 2^32, and one
+  // reduction leaves at most 2q + 14, which the switch takes as it is.
   static Lanes::Word add_all(Lanes::Word product, Lanes::Word error, Lanes::Word encoded) {
-    const Lanes::Word q = Lanes::broadcast(Ring::kQ);
-    const Lanes::Word sum = Lanes::add(Lanes::add(Lanes::reduce(product, q), encoded),
-                                       Lanes::add(error, Lanes::broadcast(Ring::kQ - 16)));
-    return Lanes::reduce(Lanes::reduce(sum, Lanes::broadcast(2 * Ring::kQ)), q);
+    static_assert(4 * uint64_t{Ring::kQ} + 14 < (uint64_t{1} << 32), "the sum fits a word");
+    const Lanes::Word sum =
+        Lanes::add(Lanes::add(product, encoded), Lanes::add(error, Lanes::broadcast(Ring::kQ - 16)));
+    return Lanes::reduce(sum, Lanes::broadcast(2 * Ring::kQ));
   }
 
   static Lanes::Word load_message(const MessageRows& messages, size_t row, uint32_t field_bits,

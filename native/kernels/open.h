@@ -67,7 +67,6 @@ class OpenKernel {
   void open_block(uint32_t first_element, const RowSource& source, const RowSink& sink, Lanes::Word live) {
     constexpr size_t kQuarter = Ring::kN / 4;
     const ModulusSwitch<Ring> modulus_switch = switch_;
-    const Lanes::Word q = Lanes::broadcast(Ring::kQ);
     // d * 2^(32-k) turns "mod 2^k" into the wrap of a 32-bit word: rounding to a multiple of the step and
     // centring the rest are then an addition and arithmetic shifts.
     const int wire_shift = 32 - static_cast<int>(job_.format.wire_bits);
@@ -86,7 +85,7 @@ class OpenKernel {
         Lanes::Word product[4];
         inverse_last<Ring>(rows_.data(), j + x, tables_.inverse, product);
         for (size_t r = 0; r < 4; ++r) {
-          const Lanes::Word masked = modulus_switch.apply(Lanes::reduce(product[r], q));
+          const Lanes::Word masked = modulus_switch.apply(product[r]);
           const Lanes::Word wire = Lanes::load(wire_.data() + (r * kRun + x) * Lanes::kCount);
           const Lanes::Word difference = Lanes::shift_left(Lanes::sub(wire, masked), wire_shift);
           const Lanes::Word message =

@@ -69,6 +69,7 @@ int run_checks(const Options& options) {
   check_known_answers(run);
   check_ring(run);
   check_scalar_steps(run);
+  check_scalar_packing(run);
   check_custody(run);
   check_scalar_rounds(run);
   check_rounds(run, *supported_kernels().front());

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/kernel_table.h"
+#include "parameter_sets.h"
 #include "report.h"
 
 namespace tensorguard {
@@ -19,11 +20,21 @@ struct Run {
   size_t cases(size_t quick_count, size_t full_count) const { return quick ? quick_count : full_count; }
 };
 
+// Every wire width of both rings; quick, those that both have once only: packing is then the same code, and
+// twice the work in the larger ring.
+template <class Check>
+void for_each_width(const Run& run, const Check& check) {
+  for (const ParameterSet& set : kParameterSets)
+    for (uint32_t bits = set.min_wire_bits; bits <= set.max_wire_bits; ++bits)
+      if (!run.quick || set.id == 1 || bits > kParameterSets[1].max_wire_bits) check(set, bits);
+}
+
 // The one truth: the scalar kernels and what is common to all, against docs/protocol.md and published
 // vectors.
 void check_known_answers(const Run& run);
 void check_ring(const Run& run);
 void check_scalar_steps(const Run& run);
+void check_scalar_packing(const Run& run);
 void check_custody(const Run& run);
 void check_scalar_rounds(const Run& run);
 

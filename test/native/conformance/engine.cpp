@@ -55,10 +55,11 @@ void check_opening(const Run& run, const KernelTable& table, const WireFormat& f
 
 // A single chunk, an even number and an odd number of chunks, the last with some or all of its lanes; and
 // with all, with nearly all, or with hardly any of its values.
-WireFormat shaped(Random& random, const ParameterSet& set, uint32_t wire_bits, size_t turn) {
+WireFormat shaped(const Run& run, Random& random, const ParameterSet& set, uint32_t wire_bits, size_t turn) {
   const size_t elements[] = {8, 1, 17, 24, 5, 16, 9, 23, 7, 32, 15, 25, 20};
   const size_t missing[] = {0, 1, random.word(), SIZE_MAX};
-  const size_t count = elements[turn % (sizeof elements / sizeof elements[0])];
+  // Counts without a common divisor: every shape comes with each number of missing values.
+  const size_t count = elements[turn % run.cases(7, 13)];
   const WireFormat format = random_fold(random, set, wire_bits, count, 0);
   const size_t most = static_cast<size_t>(format.fold) * set.n - 1;
   return wire_format(set, wire_bits, format.fold, format.field_bits, count,
@@ -76,7 +77,9 @@ void for_each_format(const Run& run, Random& random, const Check& check) {
   for (size_t i = 0; i < run.cases(1, 13); ++i)
     for (const ParameterSet& set : kParameterSets)
       for (uint32_t bits = set.min_wire_bits; bits <= set.max_wire_bits; ++bits, ++turn) {
-        const WireFormat format = shaped(random, set, bits, turn);
+        // Quick, the larger ring keeps a third of its widths: it is twice the work.
+        if (run.quick && set.id == 0 && bits % 3 != 1) continue;
+        const WireFormat format = shaped(run, random, set, bits, turn);
         const char* error = format_error(format);
         run.report.check(error == nullptr, "%s: %s", described(format).c_str(),
                          error == nullptr ? "" : error);

@@ -19,7 +19,13 @@ class Random {
     engine_.seed(mixed);
   }
 
-  uint32_t word() { return static_cast<uint32_t>(engine_() >> 32); }
+  uint32_t word() {
+    spare_ready_ = !spare_ready_;
+    if (!spare_ready_) return spare_;
+    const uint64_t drawn = engine_();
+    spare_ = static_cast<uint32_t>(drawn);
+    return static_cast<uint32_t>(drawn >> 32);
+  }
   // In [0, bound).
   uint32_t below(uint32_t bound) {
     return static_cast<uint32_t>((static_cast<uint64_t>(word()) * bound) >> 32);
@@ -36,7 +42,11 @@ class Random {
   }
 
   void fill(uint8_t* out, size_t size) {
-    for (size_t i = 0; i < size; ++i) out[i] = static_cast<uint8_t>(word());
+    uint32_t left = 0;
+    for (size_t i = 0; i < size; ++i, left >>= 8) {
+      if (i % 4 == 0) left = word();
+      out[i] = static_cast<uint8_t>(left);
+    }
   }
   std::vector<uint32_t> words(size_t count) {
     std::vector<uint32_t> out(count);
@@ -51,6 +61,8 @@ class Random {
 
  private:
   std::mt19937_64 engine_;
+  uint32_t spare_ = 0;
+  bool spare_ready_ = false;
 };
 
 }  // namespace conformance

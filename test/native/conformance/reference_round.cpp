@@ -24,12 +24,17 @@ int64_t floor_divided(int64_t x, int64_t divisor) {
 
 }  // namespace
 
-ReferenceRound::ReferenceRound(const WireFormat& format, const uint8_t mask_key[32])
+ReferenceRound::ReferenceRound(const WireFormat& format, const uint8_t mask_key[32],
+                               const std::vector<int32_t>& secret)
     : format_(format), set_(kParameterSets[format.parameter_set]) {
   const uint32_t psi = smallest_root(set_.n, set_.q);
-  for (size_t j = 0; j < format.ring_elements; ++j)
-    masks_.push_back(
-        interpolated(uniform_element(mask_key, static_cast<uint32_t>(j), set_.n, set_.q), psi, set_.q));
+  std::vector<uint32_t> residues(set_.n);
+  for (size_t i = 0; i < set_.n; ++i)
+    residues[i] = static_cast<uint32_t>((int64_t{secret[i]} + set_.q) % set_.q);
+  for (size_t j = 0; j < format.ring_elements; ++j) {
+    const std::vector<uint32_t> values = uniform_element(mask_key, static_cast<uint32_t>(j), set_.n, set_.q);
+    products_.push_back(product(interpolated(values, psi, set_.q), residues, set_.q));
+  }
 }
 
 size_t ReferenceRound::lanes(size_t chunk) const {
@@ -41,19 +46,8 @@ size_t ReferenceRound::value_index(size_t chunk, uint32_t field, size_t c) const
   return chunk * kElementsPerChunk * set_.n * format_.fold + field * set_.n * lanes(chunk) + c;
 }
 
-std::vector<std::vector<uint32_t>> ReferenceRound::masked(const std::vector<int32_t>& secret) const {
-  std::vector<uint32_t> residues(set_.n);
-  for (size_t i = 0; i < set_.n; ++i)
-    residues[i] = static_cast<uint32_t>((int64_t{secret[i]} + set_.q) % set_.q);
-  std::vector<std::vector<uint32_t>> products;
-  for (const std::vector<uint32_t>& mask : masks_) products.push_back(product(mask, residues, set_.q));
-  return products;
-}
-
-std::vector<uint8_t> ReferenceRound::ciphertext(const std::vector<int32_t>& secret,
-                                                const uint8_t error_key[32],
+std::vector<uint8_t> ReferenceRound::ciphertext(const uint8_t error_key[32],
                                                 const std::vector<int32_t>& values) const {
-  const std::vector<std::vector<uint32_t>> products = masked(secret);
   std::vector<uint8_t> bytes;
   for (size_t chunk = 0; chunk * kElementsPerChunk < format_.ring_elements; ++chunk) {
     std::vector<uint32_t> wire(set_.n * lanes(chunk));
@@ -68,7 +62,7 @@ std::vector<uint8_t> ReferenceRound::ciphertext(const std::vector<int32_t>& secr
             message +=
                 int64_t{values[value_index(chunk, field, c)]} * (int64_t{1} << field * format_.field_bits);
         message &= (int64_t{1} << format_.plaintext_bits) - 1;
-        const int64_t sum = int64_t{products[element][i]} + errors[i] + set_.q +
+        const int64_t sum = int64_t{products_[element][i]} + errors[i] + set_.q +
                             encoded(static_cast<uint32_t>(message), format_.plaintext_bits, set_.q);
         wire[c] = switched(static_cast<uint32_t>(sum % set_.q), format_.wire_bits, set_.q);
       }
@@ -79,9 +73,7 @@ std::vector<uint8_t> ReferenceRound::ciphertext(const std::vector<int32_t>& secr
   return bytes;
 }
 
-ReferenceRound::Opened ReferenceRound::opened(const std::vector<int32_t>& secret_sum,
-                                              const std::vector<uint8_t>& aggregate) const {
-  const std::vector<std::vector<uint32_t>> products = masked(secret_sum);
+ReferenceRound::Opened ReferenceRound::opened(const std::vector<uint8_t>& aggregate) const {
   const int64_t step = int64_t{1} << (format_.wire_bits - format_.plaintext_bits);
   Opened result = {std::vector<int32_t>(format_.value_count), 0, 0};
   size_t at = 0;
@@ -91,7 +83,7 @@ ReferenceRound::Opened ReferenceRound::opened(const std::vector<int32_t>& secret
       for (int shift = 0; shift < 32; shift += 8) word |= static_cast<uint32_t>(aggregate[at++]) << shift;
     const std::vector<uint32_t> wire = unpacked(words, format_.wire_bits, lanes(chunk));
     for (size_t c = 0; c < wire.size(); ++c) {
-      const std::vector<uint32_t>& mask = products[chunk * kElementsPerChunk + c % lanes(chunk)];
+      const std::vector<uint32_t>& mask = products_[chunk * kElementsPerChunk + c % lanes(chunk)];
       const int64_t difference = centred(
           int64_t{wire[c]} - switched(mask[c / lanes(chunk)], format_.wire_bits, set_.q), format_.wire_bits);
       int64_t message = floor_divided(difference + step / 2, step);

@@ -15,29 +15,26 @@ namespace conformance {
 // Slow: every mask is taken out of the NTT domain by its sum.
 class ReferenceRound {
  public:
-  ReferenceRound(const WireFormat& format, const uint8_t mask_key[32]);
+  // secret: of one client or a sum of them, centred, n coefficients.
+  ReferenceRound(const WireFormat& format, const uint8_t mask_key[32], const std::vector<int32_t>& secret);
 
-  // secret centred, n coefficients; values as format.value_count says.
-  std::vector<uint8_t> ciphertext(const std::vector<int32_t>& secret, const uint8_t error_key[32],
-                                  const std::vector<int32_t>& values) const;
+  std::vector<uint8_t> ciphertext(const uint8_t error_key[32], const std::vector<int32_t>& values) const;
 
   struct Opened {
     std::vector<int32_t> values;
     uint32_t largest_residual;
     uint64_t sum_of_squares;
   };
-  Opened opened(const std::vector<int32_t>& secret_sum, const std::vector<uint8_t>& aggregate) const;
+  Opened opened(const std::vector<uint8_t>& aggregate) const;
 
  private:
   size_t lanes(size_t chunk) const;
   // Where field `field` of coefficient `c` of a chunk stands among the values; perhaps past their end.
   size_t value_index(size_t chunk, uint32_t field, size_t c) const;
-  // a_j * s for every ring element j.
-  std::vector<std::vector<uint32_t>> masked(const std::vector<int32_t>& secret) const;
 
   WireFormat format_;
   ParameterSet set_;
-  std::vector<std::vector<uint32_t>> masks_;  // coefficients of each a_j
+  std::vector<std::vector<uint32_t>> products_;  // a_j * s of each ring element j
 };
 
 }  // namespace conformance

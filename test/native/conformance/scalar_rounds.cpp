@@ -21,7 +21,6 @@ void check_case(const Run& run, const WireFormat& format, Values kind, Random& r
   const uint32_t n = kParameterSets[format.parameter_set].n;
   const std::string name = described(format);
   const EncryptionCase input(random, format, kind);
-  const ReferenceRound reference(format, input.mask_key);
 
   // docs/protocol.md section 2: hedge -> secret seed -> secret; hedge -> error.
   uint8_t seed[kKeyBytes];
@@ -33,9 +32,10 @@ void check_case(const Run& run, const WireFormat& format, Values kind, Random& r
   stream_key(input.hedge, sizeof input.hedge, "error", format.parameter_set, input.plan_fingerprint,
              error_key);
   const std::vector<int32_t> secret = small_element(secret_key, 0, n);
+  const ReferenceRound reference(format, input.mask_key, secret);
 
   const Encrypted got = encrypted(scalar, input, 1);
-  run.report.equal(got.ciphertext, reference.ciphertext(secret, error_key, input.values), "%s: ciphertext",
+  run.report.equal(got.ciphertext, reference.ciphertext(error_key, input.values), "%s: ciphertext",
                    name.c_str());
   uint32_t largest = 0;
   for (const int32_t value : input.values) {
@@ -48,7 +48,7 @@ void check_case(const Run& run, const WireFormat& format, Values kind, Random& r
   // Once the ciphertext itself, and once bits that mean nothing.
   std::vector<uint8_t> aggregate = contents(got.ciphertext);
   for (int i = 0; i < 2; ++i) {
-    const ReferenceRound::Opened expected = reference.opened(secret, aggregate);
+    const ReferenceRound::Opened expected = reference.opened(aggregate);
     const Opened opening = opened(scalar, format, input.mask_key, secret, aggregate, 1);
     run.report.equal(opening.values, expected.values, "%s: opened", name.c_str());
     run.report.check(opening.residuals.max_absolute == expected.largest_residual &&

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "boundary_elements.h"
 #include "checks.h"
 #include "core/chacha20.h"
 #include "core/dispatch.h"
@@ -40,6 +41,22 @@ void check_sampling(const Run& run) {
         expected.push_back(static_cast<uint32_t>(value + 16));
       run.report.equal(small, expected, "%s, small, element %u", set.name, element);
     }
+}
+
+// The first word that is rejected, and the last that is kept.
+void check_boundary(const Run& run, const BoundaryElement& at) {
+  const ParameterSet& set = kParameterSets[at.parameter_set];
+  uint8_t key[32];
+  for (size_t i = 0; i < sizeof key; ++i) key[i] = static_cast<uint8_t>(i);
+  uint32_t key_words[8];
+  load_key(key, key_words);
+  const uint32_t word = stream_words(key, at.element, at.word + 1).back();
+  run.report.check((word & ((1u << set.q_bits) - 1)) == set.q - at.below_q, "%s: element %u is none",
+                   set.name, at.element);
+  Buffer<uint32_t> uniform(set.n);
+  scalar().sample_uniform(set.id, key_words, at.element, uniform.data());
+  run.report.equal(uniform, uniform_element(key, at.element, set.n, set.q), "%s, q - %u in element %u",
+                   set.name, at.below_q, at.element);
 }
 
 void check_transform(const Run& run, const ParameterSet& set) {
@@ -95,66 +112,14 @@ void check_roundings(const Run& run) {
     }
 }
 
-void check_bits(const Run& run) {
-  run.report.group("scalar", "packing bit by bit");
-  Random random(run.seed, "scalar packing");
-  for (const ParameterSet& set : kParameterSets)
-    for (uint32_t bits = set.min_wire_bits; bits <= set.max_wire_bits; ++bits)
-      for (size_t i = 0; i < run.cases(1, 8); ++i) {
-        // Quick runs meet every width of a chunk, too.
-        const size_t lanes = run.quick ? 1 + bits % 3 : 1 + i;
-        const std::vector<uint32_t> coefficients = random.words(set.n * lanes);
-        Buffer<uint32_t> words(set.n / 32 * bits * lanes);
-        scalar().pack(bits, set.n, lanes, coefficients.data(), words.data());
-        run.report.equal(words, packed(coefficients, bits, lanes), "%s, %u bits, %zu lanes, pack", set.name,
-                         bits, lanes);
-        const std::vector<uint32_t> arbitrary = random.words(words.size());
-        Buffer<uint32_t> out(coefficients.size());
-        scalar().unpack(bits, set.n, lanes, arbitrary.data(), out.data());
-        run.report.equal(out, unpacked(arbitrary, bits, lanes), "%s, %u bits, %zu lanes, unpack", set.name,
-                         bits, lanes);
-      }
-}
-
-void check_sum(const Run& run) {
-  run.report.group("scalar", "sums coefficient by coefficient");
-  Random random(run.seed, "scalar sums");
-  for (const ParameterSet& set : kParameterSets)
-    for (uint32_t bits = set.min_wire_bits; bits <= set.max_wire_bits; ++bits)
-      for (size_t i = 0; i < run.cases(1, 6); ++i) {
-        // Elements of a single chunk: how chunks follow each other is compared elsewhere.
-        const size_t lanes = run.quick ? 1 : random.between(1, 8);
-        const size_t input_count = random.between(1, 20);
-        std::vector<uint32_t> total(set.n * lanes, 0);
-        std::vector<std::vector<uint32_t>> inputs;
-        std::vector<const uint8_t*> pointers;
-        for (size_t input = 0; input < input_count; ++input) {
-          std::vector<uint32_t> coefficients = random.words(set.n * lanes);
-          if (random.one_in(3)) coefficients.assign(coefficients.size(), UINT32_MAX);
-          for (size_t c = 0; c < total.size(); ++c) total[c] += coefficients[c];
-          inputs.push_back(std::vector<uint32_t>(set.n / 32 * bits * lanes));
-          scalar().pack(bits, set.n, lanes, coefficients.data(), inputs.back().data());
-        }
-        for (const std::vector<uint32_t>& input : inputs)
-          pointers.push_back(reinterpret_cast<const uint8_t*>(input.data()));
-        Buffer<uint32_t> sum(inputs[0].size());
-        SumJob job = {
-            bits, set.n, lanes, pointers.data(), input_count, reinterpret_cast<uint8_t*>(sum.data())};
-        scalar().sum(job, 0, 1);
-        run.report.equal(sum, packed(total, bits, lanes), "%s, %u bits, %zu lanes, %zu inputs", set.name,
-                         bits, lanes, input_count);
-      }
-}
-
 }  // namespace
 
 void check_scalar_steps(const Run& run) {
   check_sampling(run);
+  for (const BoundaryElement& at : kBoundaryElements) check_boundary(run, at);
   run.report.group("scalar", "transforms against the schoolbook");
   for (const ParameterSet& set : kParameterSets) check_transform(run, set);
   check_roundings(run);
-  check_bits(run);
-  check_sum(run);
 }
 
 }  // namespace conformance

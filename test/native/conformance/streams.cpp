@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "boundary_elements.h"
 #include "checks.h"
 #include "core/chacha20.h"
 #include "core/dispatch.h"
@@ -16,11 +17,20 @@ namespace {
 const KernelTable& scalar() { return *supported_kernels().front(); }
 
 struct Key {
+  Key() = default;
   explicit Key(Random& random) {
     for (uint32_t& word : words) word = random.word();
   }
   uint32_t words[8];
 };
+
+Key boundary_key() {
+  uint8_t bytes[32];
+  for (size_t i = 0; i < sizeof bytes; ++i) bytes[i] = static_cast<uint8_t>(i);
+  Key key;
+  load_key(bytes, key.words);
+  return key;
+}
 
 // Often the first, or one whose block of lanes wraps past 2^32.
 uint32_t first_element(Random& random) {
@@ -80,6 +90,9 @@ void check_uniform(const Run& run, const KernelTable& table, const ParameterSet&
   while (rejected_words(set, key, element) < 2) ++element;
   for (size_t lane = 0; lane < table.lanes; ++lane)
     check_block(run, table, set, &KernelTable::sample_uniform, key, element - static_cast<uint32_t>(lane));
+  for (const BoundaryElement& at : kBoundaryElements)
+    if (at.parameter_set == set.id)
+      check_block(run, table, set, &KernelTable::sample_uniform, boundary_key(), at.element);
 }
 
 void check_small(const Run& run, const KernelTable& table, const ParameterSet& set) {
