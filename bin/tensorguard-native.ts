@@ -4,5 +4,7 @@ import { join } from 'node:path';
 import { run } from '../lib/cli/program.js';
 import { packageRoot } from '../lib/native.js';
 
-const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
+  version: string;
+};
 process.exitCode = await run(process.argv.slice(2), version);

@@ -1,27 +1,42 @@
 /** The library: the four roles, the messages between them, and what they are made of. */
-export * from './errors.js';
-export { type NativeAddon, native } from './native.js';
-export { PARAMETER_SET_NAMES, type ParameterSet, type ParameterSetName, parameterSet } from './lwe/parameters.js';
-export { type PlanArithmetic, planArithmetic, type PlanRequest, PlanDoesNotFitError } from './lwe/plan.js';
-export { type EncryptRequest, encrypt } from './lwe/encrypt.js';
-export { addCiphertexts } from './lwe/sum.js';
-export { type OpenReport, type OpenRequest, openAggregate } from './lwe/open.js';
+
 export { loadPeftAdapter, type PeftAdapter, writePeftAdapter } from './adapter/peft.js';
 export { openSafetensors, type SafetensorsReader } from './adapter/safetensors-reader.js';
 export { writeSafetensors } from './adapter/safetensors-writer.js';
-export { type AnyContainer, type Container, openAnyContainer, openContainer } from './package/reader.js';
-export { containerBytes, encodeContainer, writeContainer } from './package/writer.js';
-export { createSigningKey, type LocalSigningKey, type SigningKey } from './package/signing-key.js';
-export type { PublicKeys, SignatureAlgorithm } from './package/keys.js';
+export { type ClientState, createClientState, openClientState } from './custody/client-state.js';
+export { answerRound, type CustodianAnswer, type CustodianIdentity } from './custody/custodian.js';
+export { createLedger, type Ledger, openLedger } from './custody/ledger.js';
 export { type OpenedRole, openRole } from './custody/role-directory.js';
 export { readTrustedRoster, type TrustedRoster } from './custody/roster.js';
 export { openRosterPin, type RosterPin } from './custody/roster-pin.js';
 export { readTrustedPlan, type TrustedPlan } from './custody/trusted-plan.js';
-export { answerRound, type CustodianAnswer, type CustodianIdentity } from './custody/custodian.js';
-export { createLedger, type Ledger, openLedger } from './custody/ledger.js';
-export { type ClientState, createClientState, openClientState } from './custody/client-state.js';
+export * from './errors.js';
+export { type EncryptRequest, encrypt } from './lwe/encrypt.js';
+export { type OpenReport, type OpenRequest, openAggregate } from './lwe/open.js';
+export {
+  PARAMETER_SET_NAMES,
+  type ParameterSet,
+  type ParameterSetName,
+  parameterSet,
+} from './lwe/parameters.js';
+export { type PlanArithmetic, PlanDoesNotFitError, type PlanRequest, planArithmetic } from './lwe/plan.js';
+export { addCiphertexts } from './lwe/sum.js';
+export { type NativeAddon, native } from './native.js';
+export type { PublicKeys, SignatureAlgorithm } from './package/keys.js';
+export { type AnyContainer, type Container, openAnyContainer, openContainer } from './package/reader.js';
+export { createSigningKey, type LocalSigningKey, type SigningKey } from './package/signing-key.js';
+export { containerBytes, encodeContainer, writeContainer } from './package/writer.js';
+export { type AggregateOptions, type Aggregation, aggregateUpdates } from './round/aggregate.js';
 export { createFleet, type FleetOptions } from './round/fleet.js';
+export {
+  closeRound,
+  type OpenedRoundReport,
+  type OpenOptions,
+  type OwnerIdentity,
+  openRound,
+} from './round/open-round.js';
 export { type PlannedRound, type PlanOptions, planRound } from './round/plan-round.js';
+export { RoundRecords } from './round/round-records.js';
 export {
   type ClientIdentity,
   dryRunSeal,
@@ -29,12 +44,3 @@ export {
   type SealOptions,
   sealUpdate,
 } from './round/seal-update.js';
-export { type AggregateOptions, type Aggregation, aggregateUpdates } from './round/aggregate.js';
-export {
-  closeRound,
-  type OpenedRoundReport,
-  type OpenOptions,
-  openRound,
-  type OwnerIdentity,
-} from './round/open-round.js';
-export { RoundRecords } from './round/round-records.js';

@@ -15,7 +15,8 @@ export function integerOption(min: number, max: number): (text: string) => numbe
 
 export function positiveNumberOption(text: string): number {
   const value = Number(text);
-  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('It must be a positive number.');
+  if (!(value > 0) || !Number.isFinite(value))
+    throw new InvalidArgumentError('It must be a positive number.');
   return value;
 }
 

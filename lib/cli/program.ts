@@ -72,6 +72,11 @@ export async function run(args: readonly string[], version: string): Promise<num
       return fail(json, `system.${system.code.toLowerCase()}`, system.message, EXIT_REFUSED);
     }
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-    return fail(json, 'internal.unexpected', 'An unexpected error; please report it with the lines above.', EXIT_REFUSED);
+    return fail(
+      json,
+      'internal.unexpected',
+      'An unexpected error; please report it with the lines above.',
+      EXIT_REFUSED,
+    );
   }
 }

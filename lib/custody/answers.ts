@@ -90,7 +90,10 @@ export async function readAnswer(
 export function requireAnswers(answers: readonly OpenedAnswer[], threshold: number): void {
   const custodians = new Set(answers.map(({ custodian }) => custodian));
   if (custodians.size !== answers.length) {
-    throw new RefusedError('open.duplicate-answer', 'Two answers are of the same custodian. Pass one of each.');
+    throw new RefusedError(
+      'open.duplicate-answer',
+      'Two answers are of the same custodian. Pass one of each.',
+    );
   }
   if (answers.length < threshold) {
     throw new RefusedError(

@@ -83,7 +83,8 @@ class PieceReader {
     while (filled < length) {
       if (this.#rest.length === 0) {
         const next = await this.#stream.next();
-        if (next.done) throw new FormatError('aggregate.section-too-short', 'A section ends within an update.');
+        if (next.done)
+          throw new FormatError('aggregate.section-too-short', 'A section ends within an update.');
         this.#rest = next.value;
       }
       const taken = this.#rest.subarray(0, length - filled);

@@ -15,7 +15,7 @@ import type { KemEpochKey } from './key-files.js';
 import type { Ledger } from './ledger.js';
 import { requireCustodian, requireOwnKey } from './roster.js';
 import type { RoundKey } from './round-key.js';
-import { sealedShareSlot, ShareSum } from './sharing.js';
+import { ShareSum, sealedShareSlot } from './sharing.js';
 import type { TrustedPlan } from './trusted-plan.js';
 
 export interface CustodianIdentity {

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { RefusedError } from '../errors.js';
 import { importSecret, type LocalSigningKey } from '../package/signing-key.js';
-import { readKeyFile, type Role, type RoleKeys } from './key-files.js';
+import { type Role, type RoleKeys, readKeyFile } from './key-files.js';
 import { readTrustedRoster, type TrustedRoster } from './roster.js';
 import { openRosterPin } from './roster-pin.js';
 

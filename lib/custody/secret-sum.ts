@@ -5,8 +5,8 @@
  * t-subset gives its own, and a wrong one is uniform mod q: the bound on |S| and the residuals refuse it.
  */
 import { RefusedError, VerificationError } from '../errors.js';
-import { type ParameterSet, parameterSet } from '../lwe/parameters.js';
 import { withinBound } from '../lwe/open.js';
+import { type ParameterSet, parameterSet } from '../lwe/parameters.js';
 import type { OpenedAnswer } from './answers.js';
 import { interpolate, type SharingPlan } from './sharing.js';
 

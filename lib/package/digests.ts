@@ -54,3 +54,25 @@ export async function chunkDigests(data: Uint8Array): Promise<Uint8Array[]> {
   });
   return digests;
 }
+
+/** The SHA-256 of each mebibyte of a stream, whose pieces may have any size; constant memory. */
+export async function streamDigests(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
+  const digests: Uint8Array[] = [];
+  let hash = createHash('sha256');
+  let filled = 0;
+  for await (const piece of stream) {
+    for (let offset = 0; offset < piece.length; ) {
+      const part = piece.subarray(offset, offset + CHUNK_BYTES - filled);
+      hash.update(part);
+      filled += part.length;
+      offset += part.length;
+      if (filled === CHUNK_BYTES) {
+        digests.push(Uint8Array.from(hash.digest()));
+        hash = createHash('sha256');
+        filled = 0;
+      }
+    }
+  }
+  if (filled > 0) digests.push(Uint8Array.from(hash.digest()));
+  return digests;
+}

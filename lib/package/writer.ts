@@ -1,8 +1,8 @@
 /** Writing containers: every section is hashed once and never copied. */
-import { FormatError } from '../errors.js';
+import { FormatError, ParameterError } from '../errors.js';
 import { type AtomicWriteOptions, writeFileAtomically } from '../files.js';
 import { encodeCbor } from './cbor-encoding.js';
-import { chunkDigests } from './digests.js';
+import { chunkDigests, streamDigests } from './digests.js';
 import { Envelope } from './envelope.js';
 import { checkBody, checkSections, type Header, type SectionEntry } from './header.js';
 import { CONTAINER_VERSION, encodePrefix, MAX_HEADER_BYTES, MAX_SIGNATURE_BLOCK_BYTES } from './layout.js';
@@ -10,10 +10,17 @@ import type { BodyOf, MessageKind } from './messages/registry.js';
 import { signHeader } from './signatures.js';
 import type { SigningKey } from './signing-key.js';
 
+/** A section that is not in memory: its bytes, the same each time they are asked for. */
+export interface StreamedSection {
+  readonly length: number;
+  /** Read twice: once for the digests, once for writing. */
+  read(): AsyncIterable<Uint8Array>;
+}
+
 export interface SectionInput {
   readonly name: string;
   /** Not copied: leave it alone until the container is written. */
-  readonly data: Uint8Array;
+  readonly data: Uint8Array | StreamedSection;
 }
 
 export interface ContainerInput<K extends MessageKind> {
@@ -30,7 +37,7 @@ export interface EncodedContainer<K extends MessageKind> {
   /** Header, fingerprint, signatures, and their bytes. */
   readonly envelope: Envelope<K>;
   /** The file: the envelope, then the sections' own memory. */
-  readonly parts: readonly Uint8Array[];
+  readonly parts: readonly (Uint8Array | StreamedSection)[];
   readonly sizeBytes: number;
 }
 
@@ -47,7 +54,8 @@ export async function encodeContainer<K extends MessageKind>(
   const body = checkBody(kind, input.body);
   const sections: SectionEntry[] = [];
   for (const { name, data } of input.sections ?? []) {
-    sections.push({ name, length: data.length, digests: await chunkDigests(data) });
+    const digests = data instanceof Uint8Array ? await chunkDigests(data) : await streamDigests(data.read());
+    sections.push({ name, length: data.length, digests });
   }
   checkSections(kind, body, sections);
   const header: Header<K> = {
@@ -84,6 +92,12 @@ export function containerBytes(container: EncodedContainer<MessageKind>): Uint8A
   const bytes = new Uint8Array(container.sizeBytes);
   let offset = 0;
   for (const part of container.parts) {
+    if (!(part instanceof Uint8Array)) {
+      throw new ParameterError(
+        'container.streamed',
+        'A container with a streamed section is written to a file.',
+      );
+    }
     bytes.set(part, offset);
     offset += part.length;
   }
@@ -99,7 +113,13 @@ export async function writeEncodedContainer(
   await writeFileAtomically(
     path,
     async (file) => {
-      for (const part of container.parts) await file.writeFile(part);
+      for (const part of container.parts) {
+        if (part instanceof Uint8Array) {
+          await file.writeFile(part);
+        } else {
+          for await (const piece of part.read()) await file.writeFile(piece);
+        }
+      }
     },
     options,
   );

@@ -1,8 +1,8 @@
 /** The tensors a plan speaks of, read from adapters: the delta of a trained one, quantized. */
 import { createHmac, hkdfSync } from 'node:crypto';
-import { type PeftAdapter } from '../adapter/peft.js';
-import { type AdapterConfig, parseAdapterConfig } from '../adapter/peft-config.js';
 import { adapterSchema, adapterSchemaFingerprint } from '../adapter/adapter-schema.js';
+import type { PeftAdapter } from '../adapter/peft.js';
+import { type AdapterConfig, parseAdapterConfig } from '../adapter/peft-config.js';
 import type { SafetensorsReader } from '../adapter/safetensors-reader.js';
 import { RefusedError } from '../errors.js';
 import type { PlanBody } from '../package/messages/plan.js';
@@ -58,7 +58,9 @@ function requireSameConfig(planned: AdapterConfig, own: AdapterConfig, what: str
 export function requirePlannedAdapter(plan: PlanBody, adapter: PeftAdapter, what: string): void {
   const schema = adapterSchema(adapter.tensors);
   if (Buffer.compare(adapterSchemaFingerprint(schema), plan.adapterSchema) !== 0) {
-    const planned = new Map(plan.tensors.map(({ name, shape, dtype }) => [name, `${dtype} [${shape.join(', ')}]`]));
+    const planned = new Map(
+      plan.tensors.map(({ name, shape, dtype }) => [name, `${dtype} [${shape.join(', ')}]`]),
+    );
     const found = new Map(schema.map(({ name, shape, dtype }) => [name, `${dtype} [${shape.join(', ')}]`]));
     const names = [...new Set([...planned.keys(), ...found.keys()])];
     const first = names.find((name) => planned.get(name) !== found.get(name)) ?? names[0];
@@ -69,7 +71,11 @@ export function requirePlannedAdapter(plan: PlanBody, adapter: PeftAdapter, what
     );
   }
   if (plan.adapterConfig !== undefined) {
-    requireSameConfig(parseAdapterConfig(plan.adapterConfig, "the plan's adapter_config.json"), adapter.config, what);
+    requireSameConfig(
+      parseAdapterConfig(plan.adapterConfig, "the plan's adapter_config.json"),
+      adapter.config,
+      what,
+    );
   }
 }
 

@@ -7,8 +7,9 @@ import { compareBytes } from '../package/fingerprint.js';
 import type { AggregateBody, RefusedUpdate } from '../package/messages/aggregate.js';
 import { type Container, openContainer } from '../package/reader.js';
 import type { SigningKey } from '../package/signing-key.js';
-import { type EncodedContainer, encodeContainer } from '../package/writer.js';
+import { writeContainer } from '../package/writer.js';
 import { CiphertextSum } from './ciphertext-sum.js';
+import { Spool, type Spooled } from './spool.js';
 
 export interface AggregateOptions {
   readonly plan: TrustedPlan;
@@ -18,18 +19,21 @@ export interface AggregateOptions {
   readonly updates: AsyncIterable<string> | Iterable<string>;
   /** Fail at the first update that must be left out. */
   readonly strict?: boolean;
+  /** The aggregate to write (.tga). */
+  readonly out: string;
   readonly onProgress?: (done: number) => void;
 }
 
 interface Accepted {
   readonly client: string;
   readonly update: Uint8Array;
-  readonly envelope: Uint8Array;
-  readonly shares: Uint8Array;
+  readonly envelope: Spooled;
+  readonly shares: Spooled;
 }
 
 export interface Aggregation {
-  readonly container: EncodedContainer<'aggregate'>;
+  readonly fingerprint: Uint8Array;
+  readonly sizeBytes: number;
   readonly accepted: number;
   readonly refused: readonly RefusedUpdate[];
 }
@@ -45,7 +49,10 @@ class Round {
   readonly sum: CiphertextSum;
   readonly #clients = new Set<string>();
 
-  constructor(private readonly options: AggregateOptions) {
+  constructor(
+    private readonly options: AggregateOptions,
+    private readonly spool: Spool,
+  ) {
     this.sum = new CiphertextSum(options.plan.arithmetic);
   }
 
@@ -91,55 +98,77 @@ class Round {
     await container.readSectionInto('ciphertext', this.sum.slot());
     await this.sum.accept();
     this.#clients.add(client);
-    this.accepted.push({ client, update: container.fingerprint, envelope: container.envelopeBytes, shares });
+    this.accepted.push({
+      client,
+      // A view of the envelope's own memory would keep all of it.
+      update: Uint8Array.from(container.fingerprint),
+      envelope: await this.spool.append(container.envelopeBytes),
+      shares: await this.spool.append(shares),
+    });
   }
 }
 
 /**
- * Verifies and sums updates. What must be refused is left out, with its reason in the signed aggregate.
+ * Verifies and sums updates, and writes the signed aggregate to `out`. What must be refused is left out, with its reason
+ * in the aggregate. Memory for a few updates and for the list of who took part: sealed shares wait on the disk.
  *
  * @throws RefusedError `aggregate.below-quorum`; with `strict`, the first update's own error
  */
 export async function aggregateUpdates(options: AggregateOptions): Promise<Aggregation> {
-  const { plan } = options;
-  const round = new Round(options);
-  let done = 0;
-  for await (const path of options.updates) {
-    await round.take(path);
-    done += 1;
-    options.onProgress?.(done);
+  const spool = await Spool.open();
+  try {
+    const round = new Round(options, spool);
+    let done = 0;
+    for await (const path of options.updates) {
+      await round.take(path);
+      done += 1;
+      options.onProgress?.(done);
+    }
+    const { accepted, refused } = round;
+    const { quorum } = options.plan.body;
+    if (accepted.length < quorum) {
+      const reasons = refused
+        .map(({ source, code, message }) => `\n  ${source}: ${code}: ${message}`)
+        .join('');
+      throw new RefusedError(
+        'aggregate.below-quorum',
+        `${accepted.length} of ${done} updates can be summed; the plan's quorum is ${quorum}. Nothing was written.${reasons}`,
+      );
+    }
+    accepted.sort((a, b) => compareBytes(a.update, b.update));
+    const container = await writeContainer(options.out, {
+      kind: 'aggregate',
+      body: aggregateBody(options, accepted, refused),
+      sections: [
+        { name: 'ciphertext', data: await round.sum.finish() },
+        { name: 'envelopes', data: spool.section(accepted.map(({ envelope }) => envelope)) },
+        { name: 'shares', data: spool.section(accepted.map(({ shares }) => shares)) },
+      ],
+      signer: options.signing,
+    });
+    const { envelope, sizeBytes } = container;
+    return { fingerprint: envelope.fingerprint, sizeBytes, accepted: accepted.length, refused };
+  } finally {
+    await spool.close();
   }
-  const { accepted, refused } = round;
-  if (accepted.length < plan.body.quorum) {
-    const reasons = refused.map(({ source, code, message }) => `\n  ${source}: ${code}: ${message}`).join('');
-    throw new RefusedError(
-      'aggregate.below-quorum',
-      `${accepted.length} of ${done} updates can be summed; the plan's quorum is ${plan.body.quorum}. Nothing was written.${reasons}`,
-    );
-  }
-  accepted.sort((a, b) => compareBytes(a.update, b.update));
-  const { fleet, policy, cohort, round: number } = plan.body;
-  const body: AggregateBody = {
+}
+
+function aggregateBody(
+  options: AggregateOptions,
+  accepted: readonly Accepted[],
+  refused: RefusedUpdate[],
+): AggregateBody {
+  const { fleet, policy, cohort, round } = options.plan.body;
+  return {
     fleet,
     policy,
     cohort,
-    round: number,
-    plan: plan.fingerprint,
+    round,
+    plan: options.plan.fingerprint,
     aggregator: options.aggregatorId,
     accepted: accepted.map(({ client, update }) => ({ client, update })),
     envelopeLengths: accepted.map(({ envelope }) => envelope.length),
     shareLengths: accepted.map(({ shares }) => shares.length),
     refused,
   };
-  const container = await encodeContainer({
-    kind: 'aggregate',
-    body,
-    sections: [
-      { name: 'ciphertext', data: await round.sum.finish() },
-      { name: 'envelopes', data: Buffer.concat(accepted.map(({ envelope }) => envelope)) },
-      { name: 'shares', data: Buffer.concat(accepted.map(({ shares }) => shares)) },
-    ],
-    signer: options.signing,
-  });
-  return { container, accepted: accepted.length, refused };
 }

@@ -1,6 +1,7 @@
 /** The running sum of ciphertexts: memory for a few updates, however many there are. */
-import { addCiphertexts } from '../lwe/sum.js';
+
 import type { PlanArithmetic } from '../lwe/plan.js';
+import { addCiphertexts } from '../lwe/sum.js';
 
 /** Summed at once with the sum itself: eight streams are what the kernel takes. */
 const BATCH = 7;

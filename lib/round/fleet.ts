@@ -53,7 +53,8 @@ async function createMember(
   id: string,
   options: FleetOptions,
 ): Promise<Member> {
-  const kem = role === 'custodian' || role === 'owner' || role === 'client' ? await generateKemKey() : undefined;
+  const kem =
+    role === 'custodian' || role === 'owner' || role === 'client' ? await generateKemKey() : undefined;
   const signingSecret = {
     ed25519: SecretBytes.random(32),
     ...(options.signatureAlgorithms.includes('ml-dsa-65') && { 'ml-dsa-65': SecretBytes.random(32) }),

@@ -3,12 +3,12 @@ import { loadPeftAdapter, writePeftAdapter } from '../adapter/peft.js';
 import type { TensorToWrite } from '../adapter/safetensors-writer.js';
 import { type OpenedAnswer, readAnswer, requireAnswers } from '../custody/answers.js';
 import { checkAggregate, contributions, type TrustedAggregate } from '../custody/contributions.js';
-import { recoverSecretSum } from '../custody/secret-sum.js';
 import type { SecretBytes } from '../custody/secret-bytes.js';
+import { recoverSecretSum } from '../custody/secret-sum.js';
 import type { TrustedPlan } from '../custody/trusted-plan.js';
 import { checkUpdate } from '../custody/trusted-update.js';
 import { ParameterError, RefusedError, VerificationError } from '../errors.js';
-import { openAggregate, type OpenReport } from '../lwe/open.js';
+import { type OpenReport, openAggregate } from '../lwe/open.js';
 import type { CloseBody } from '../package/messages/close.js';
 import { type Container, openContainer } from '../package/reader.js';
 import type { SigningKey } from '../package/signing-key.js';
@@ -89,10 +89,7 @@ async function verifySum(
   }
 }
 
-async function readAnswers(
-  options: OpenOptions,
-  set: Uint8Array,
-): Promise<OpenedAnswer[]> {
+async function readAnswers(options: OpenOptions, set: Uint8Array): Promise<OpenedAnswer[]> {
   const answers: OpenedAnswer[] = [];
   for (const path of options.answers) {
     answers.push(await readAnswer(path, options.plan, set, options.owner.kem));

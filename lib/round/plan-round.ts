@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { adapterSchema, adapterSchemaFingerprint } from '../adapter/adapter-schema.js';
 import { loadPeftAdapter, type PeftAdapter } from '../adapter/peft.js';
-import { checkPlan } from '../custody/trusted-plan.js';
 import type { TrustedRoster } from '../custody/roster.js';
+import { checkPlan } from '../custody/trusted-plan.js';
 import { ParameterError } from '../errors.js';
 import type { ParameterSetName } from '../lwe/parameters.js';
 import { type PlanArithmetic, planArithmetic } from '../lwe/plan.js';

@@ -55,7 +55,9 @@ export class RoundRecords {
     try {
       parsed = openedSchema.parse(JSON.parse(bytes.toString('utf8')));
     } catch (cause) {
-      throw new FormatError('owner.record-malformed', `${path} is damaged. Restore it from a backup.`, { cause });
+      throw new FormatError('owner.record-malformed', `${path} is damaged. Restore it from a backup.`, {
+        cause,
+      });
     }
     return {
       plan: fromHex(parsed.plan),
@@ -115,7 +117,8 @@ export class RoundRecords {
       const round = await this.opened(fromHex(name.slice(0, 64)));
       for (const { custodian, head } of round?.ledgerHeads ?? []) {
         const openedAtMs = round?.openedAtMs ?? 0;
-        if (openedAtMs >= (newest.get(custodian)?.openedAtMs ?? 0)) newest.set(custodian, { openedAtMs, head });
+        if (openedAtMs >= (newest.get(custodian)?.openedAtMs ?? 0))
+          newest.set(custodian, { openedAtMs, head });
       }
     }
     return [...newest].map(([custodian, { head }]) => ({ custodian, head }));

@@ -28,8 +28,8 @@ function slack(name: ParameterSetName, k: number, p: number, clients: number, co
   const { q } = parameterSet(name);
   const ratio = 2 ** k / q;
   const z = Math.sqrt(2 * (Math.log(2) + Math.log(coefficients) + 64 * Math.log(2)));
-  const v = 22 * ratio * ratio + (1 + ratio * ratio) / 12;
-  return 2 ** (k - p - 1) / (z * Math.sqrt(clients * v + 1 / 12));
+  const random = z * Math.sqrt(clients * (22 * ratio * ratio + 1 / 12));
+  return 2 ** (k - p - 1) / (random + (clients * ratio) / 2 + 1 / 2);
 }
 
 function refusal(of: PlanRequest): PlanDoesNotFitError | undefined {
@@ -51,7 +51,8 @@ describe('plan arithmetic', () => {
     ['lwe-192', 8, 16, 17, 1, 12, 2.125],
     ['lwe-192', 4, 16, 21, 2, 16, 1.3125],
     ['lwe-192', 2, 16, 23, 3, 18, 23 / 24],
-    ['lwe-192', 8, 1000, 27, 1, 18, 3.375],
+    ['lwe-192', 8, 500, 25, 1, 17, 3.125],
+    ['lwe-192', 8, 900, 28, 1, 18, 3.5],
     ['lwe-192', 8, 3, 24, 2, 20, 1.5],
     ['lwe-128', 8, 16, 17, 1, 12, 2.125],
     ['lwe-128', 4, 16, 21, 2, 16, 1.3125],
@@ -174,7 +175,7 @@ describe('a plan that does not fit', () => {
   it('carries a stable code and names what was asked', () => {
     const error = refusal({ parameterSet: 'lwe-192', bits: 8, maxClients: 5000, valueCount: 740_000 });
     expect(error).to.be.instanceOf(ParameterError);
-    expect(error).to.include({ code: 'plan.does-not-fit', largestMaxClients: 1024, largestBits: 4 });
+    expect(error).to.include({ code: 'plan.does-not-fit', largestMaxClients: 920, largestBits: 3 });
     expect(error?.message).to.match(/lwe-192.*8-bit values of 5000 clients.*cohorts/);
   });
 
@@ -211,16 +212,18 @@ describe('plan arguments out of range', () => {
 });
 
 describe('the residual limit', () => {
-  it('is z standard deviations rounded up, for the clients that took part', () => {
+  it('is z standard deviations of the random errors and the whole of the others, rounded up', () => {
     fc.assert(
       fc.property(request, fc.double({ min: 0, max: 1, noNaN: true }), (asked, fraction) => {
         if (refusal(asked)) return;
         const plan = planArithmetic(asked);
         const clients = Math.max(1, Math.round(fraction * asked.maxClients));
         const limit = residualLimit(plan, clients);
-        const deviations = plan.z * residualSigma(asked.parameterSet, plan.wireBits, clients);
-        expect(limit).to.be.at.least(deviations - 1e-6);
-        expect(limit).to.be.below(deviations + 1 + 1e-6);
+        const rho = 2 ** plan.wireBits / parameterSet(asked.parameterSet).q;
+        const random = plan.z * Math.sqrt(clients * (22 * rho * rho + 1 / 12));
+        const bound = random + (clients * rho) / 2 + 1 / 2;
+        expect(limit).to.be.at.least(bound - 1e-6);
+        expect(limit).to.be.below(bound + 1 + 1e-6);
         expect(limit).to.be.at.most(plan.residualBound);
         expect(residualLimit(plan, asked.maxClients)).to.be.at.least(limit);
       }),

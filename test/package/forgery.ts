@@ -4,7 +4,7 @@ import { encodePrefix } from '../../lib/package/layout.js';
 import type { MessageKind } from '../../lib/package/messages/registry.js';
 import { payloadType, preAuthenticationEncoding } from '../../lib/package/signatures.js';
 import type { SigningKey } from '../../lib/package/signing-key.js';
-import { encodeContainer } from '../../lib/package/writer.js';
+import { containerBytes, encodeContainer } from '../../lib/package/writer.js';
 import { ed25519Key, smallInput } from './fixtures.js';
 
 export interface Entry {
@@ -37,7 +37,9 @@ export async function forge(kind: MessageKind, forgery: Forgery = {}): Promise<U
     entries.push({ alg, keyId: signer.keyId, sig: await signer.sign(alg, message) });
   }
   const block = encodeWithCborg(forgery.block?.(entries) ?? entries, rfc8949EncodeOptions);
-  const sections = forgery.sections ?? encoded.parts.slice(1);
+  const sections = forgery.sections ?? [
+    containerBytes(encoded).subarray(encoded.envelope.envelopeBytes.length),
+  ];
   return Uint8Array.from(
     Buffer.concat([encodePrefix(headerBytes.length, block.length), headerBytes, block, ...sections]),
   );

@@ -4,7 +4,6 @@ import type { Command } from 'commander';
 import { openRole } from '../../custody/role-directory.js';
 import { readTrustedPlan } from '../../custody/trusted-plan.js';
 import { EnvironmentError } from '../../errors.js';
-import { writeEncodedContainer } from '../../package/writer.js';
 import { aggregateUpdates } from '../../round/aggregate.js';
 import type { Output } from '../output.js';
 
@@ -19,7 +18,9 @@ interface AggregateCommandOptions {
 async function* updatePaths(sources: readonly string[]): AsyncGenerator<string> {
   for (const source of sources) {
     const status = await stat(source).catch((cause: unknown) => {
-      throw new EnvironmentError('aggregate.no-such-source', `${source} cannot be read. Check the path.`, { cause });
+      throw new EnvironmentError('aggregate.no-such-source', `${source} cannot be read. Check the path.`, {
+        cause,
+      });
     });
     if (!status.isDirectory()) {
       yield source;
@@ -43,21 +44,18 @@ export function aggregateCommand(command: Command, output: () => Output): Comman
       const out = output();
       const { keys, signing, roster } = await openRole(options.aggregator, 'aggregator');
       const plan = await readTrustedPlan(options.plan, roster);
-      const { container, accepted, refused } = await aggregateUpdates({
+      const { fingerprint, sizeBytes, accepted, refused } = await aggregateUpdates({
         plan,
         aggregatorId: keys.id,
         signing,
         updates: updatePaths(sources),
+        out: options.out,
         ...(options.strict !== undefined && { strict: options.strict }),
         onProgress: (done) => out.progress(`${done} updates`),
       });
-      await writeEncodedContainer(options.out, container);
-      out.result(
-        { written: options.out, fingerprint: container.envelope.fingerprint, accepted, refused, sizeBytes: container.sizeBytes },
-        [
-          `Summed ${accepted} updates into ${options.out}${refused.length > 0 ? `, ${refused.length} refused:` : '.'}`,
-          ...refused.map(({ source, code, message }) => `  ${source}: ${code}: ${message}`),
-        ],
-      );
+      out.result({ written: options.out, fingerprint, accepted, refused, sizeBytes }, [
+        `Summed ${accepted} updates into ${options.out}${refused.length > 0 ? `, ${refused.length} refused:` : '.'}`,
+        ...refused.map(({ source, code, message }) => `  ${source}: ${code}: ${message}`),
+      ]);
     });
 }

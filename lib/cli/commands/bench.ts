@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import { encrypt } from '../../lwe/encrypt.js';
 import { openAggregate } from '../../lwe/open.js';
-import { parameterSet, type ParameterSetName } from '../../lwe/parameters.js';
+import { type ParameterSetName, parameterSet } from '../../lwe/parameters.js';
 import { planArithmetic } from '../../lwe/plan.js';
 import { addCiphertexts } from '../../lwe/sum.js';
 import { native, threadCount } from '../../native.js';
@@ -31,7 +31,11 @@ async function medianMs(work: () => Promise<unknown>): Promise<number> {
 }
 
 /** S from the one share a client that threshold 1 of 1 deals: the seed of its secret. */
-function secretSum(name: ParameterSetName, planFingerprint: Uint8Array, seeds: readonly Uint8Array[]): Int32Array {
+function secretSum(
+  name: ParameterSetName,
+  planFingerprint: Uint8Array,
+  seeds: readonly Uint8Array[],
+): Int32Array {
   const set = parameterSet(name);
   const accumulator = new Uint32Array(set.n);
   for (const share of seeds) {

@@ -26,7 +26,11 @@ export function closeCommand(command: Command, output: () => Output): Command {
       const { record, body } = await closeRound(owner, plan, aggregate, options.reason);
       await replaceFile(options.out, record);
       output().result(
-        { written: options.out, opened: body.opened, ...(body.reason !== undefined && { reason: body.reason }) },
+        {
+          written: options.out,
+          opened: body.opened,
+          ...(body.reason !== undefined && { reason: body.reason }),
+        },
         [
           body.opened.length > 0
             ? `Closed round ${body.round}: ${body.opened.length} updates were opened.`

@@ -1,6 +1,6 @@
 import { availableParallelism, cpus, endianness } from 'node:os';
-import Database from 'libsql';
 import type { Command } from 'commander';
+import Database from 'libsql';
 import { generateKemKey, openSealed, sealTo } from '../../custody/hpke.js';
 import { native } from '../../native.js';
 import { createSigningKey } from '../../package/signing-key.js';
@@ -39,7 +39,10 @@ const CHECKS: readonly [name: string, run: () => string | Promise<string>][] = [
   [
     'byte order',
     () => {
-      requireThat(endianness() === 'LE', 'this machine is big-endian; the formats are read in place as little-endian');
+      requireThat(
+        endianness() === 'LE',
+        'this machine is big-endian; the formats are read in place as little-endian',
+      );
       return 'little-endian';
     },
   ],
@@ -93,13 +96,10 @@ export function doctorCommand(command: Command, output: () => Output): Command {
       const environment = Object.fromEntries(
         Object.entries(process.env).filter(([name]) => name.startsWith('TENSORGUARD_')),
       );
-      output().result(
-        { ok: checks.every(({ ok }) => ok), checks, environment },
-        [
-          ...checks.map(({ name, ok, detail }) => `${ok ? 'ok  ' : 'FAIL'}  ${name}: ${detail}`),
-          ...Object.entries(environment).map(([name, value]) => `set   ${name}=${value}`),
-        ],
-      );
+      output().result({ ok: checks.every(({ ok }) => ok), checks, environment }, [
+        ...checks.map(({ name, ok, detail }) => `${ok ? 'ok  ' : 'FAIL'}  ${name}: ${detail}`),
+        ...Object.entries(environment).map(([name, value]) => `set   ${name}=${value}`),
+      ]);
       if (!checks.every(({ ok }) => ok)) process.exitCode = 1;
     });
 }

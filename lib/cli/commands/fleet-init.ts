@@ -4,7 +4,7 @@ import { UsageError } from '../../errors.js';
 import type { ParameterSetName } from '../../lwe/parameters.js';
 import type { SignatureAlgorithm } from '../../package/keys.js';
 import { createFleet } from '../../round/fleet.js';
-import { integerOption, PRESET_NAMES, PRESETS, parameterSetOption, type PresetName } from '../options.js';
+import { integerOption, PRESET_NAMES, PRESETS, type PresetName, parameterSetOption } from '../options.js';
 import type { Output } from '../output.js';
 
 interface FleetInitOptions {

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { verifySignatures } from '../../package/signatures.js';
+import { VerificationError } from '../../errors.js';
 import { keyIdOf, type PublicKeys } from '../../package/keys.js';
 import type { RosterBody } from '../../package/messages/roster.js';
 import { type AnyContainer, openAnyContainer, openContainer } from '../../package/reader.js';
-import { VerificationError } from '../../errors.js';
+import { verifySignatures } from '../../package/signatures.js';
 import { formatBytes, jsonText, type Output } from '../output.js';
 
 interface InspectCommandOptions {
@@ -21,7 +21,10 @@ function rosterKeys(roster: RosterBody): { readonly who: string; readonly keys: 
 }
 
 /** Whose signature it is, by the roster; a roster itself is held against the owner that it names. */
-async function signerOf(container: AnyContainer, rosterPath: string | undefined): Promise<string | undefined> {
+async function signerOf(
+  container: AnyContainer,
+  rosterPath: string | undefined,
+): Promise<string | undefined> {
   let roster: RosterBody | undefined;
   if (rosterPath !== undefined) {
     const file = await openContainer(rosterPath, 'roster');
@@ -32,9 +35,14 @@ async function signerOf(container: AnyContainer, rosterPath: string | undefined)
     roster = container.body;
   }
   if (roster === undefined) return undefined;
-  const signer = rosterKeys(roster).find(({ keys }) => Buffer.compare(keyIdOf(keys), container.header.signer) === 0);
+  const signer = rosterKeys(roster).find(
+    ({ keys }) => Buffer.compare(keyIdOf(keys), container.header.signer) === 0,
+  );
   if (signer === undefined) {
-    throw new VerificationError('inspect.unknown-signer', 'The file is signed by a key that the roster does not list.');
+    throw new VerificationError(
+      'inspect.unknown-signer',
+      'The file is signed by a key that the roster does not list.',
+    );
   }
   const { kind, headerBytes, header, signatures } = container;
   await verifySignatures(

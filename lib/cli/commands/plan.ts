@@ -33,7 +33,11 @@ export function planCommand(command: Command, output: () => Output): Command {
     .option('--base <adapter>', 'size the clip bounds by the difference between --like and this')
     .option('--clip <bound>', 'one clip bound for every tensor', positiveNumberOption)
     .option('--bits <b>', 'bits a value, 2 to 8', integerOption(2, 8), 8)
-    .option('--max-clients <n>', 'clients in the sum at most (default: all that are active)', integerOption(2, 65_536))
+    .option(
+      '--max-clients <n>',
+      'clients in the sum at most (default: all that are active)',
+      integerOption(2, 65_536),
+    )
     .option('--quorum <n>', 'clients in the sum at least (default: 3)', integerOption(2, 65_536))
     .option('--round <n>', 'number of the round', integerOption(1, 2 ** 32 - 1), 1)
     .option('--cohort <name>', 'cohort of the fleet', 'all')
@@ -93,7 +97,12 @@ export function planCommand(command: Command, output: () => Output): Command {
         output().result({ ...cost, written: null }, lines);
         return;
       }
-      const written = await writeContainer(options.out, { kind: 'plan', body, sections: [], signer: coordinator.signing });
+      const written = await writeContainer(options.out, {
+        kind: 'plan',
+        body,
+        sections: [],
+        signer: coordinator.signing,
+      });
       output().result({ ...cost, written: options.out, fingerprint: written.envelope.fingerprint }, [
         ...lines,
         `Wrote ${options.out}.`,

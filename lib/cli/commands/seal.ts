@@ -23,7 +23,10 @@ export function sealCommand(command: Command, output: () => Output): Command {
     .requiredOption('--plan <file>', "the round's plan (.tgp)")
     .requiredOption('--client <dir>', "this client's directory")
     .option('--base <adapter>', 'send the difference to this adapter')
-    .option('--close <file>', "an earlier round's close record (.tgc), which may release a delta it does not list")
+    .option(
+      '--close <file>',
+      "an earlier round's close record (.tgc), which may release a delta it does not list",
+    )
     .option('--dry-run', 'check everything, print what would be sent, and write nothing')
     .option('--out <file>', 'the update to write (.tgu)')
     .action(async (adapter: string, options: SealCommandOptions) => {
@@ -77,7 +80,9 @@ export function sealCommand(command: Command, output: () => Output): Command {
           [
             `Sealed ${sealed.values} values into ${options.out}: ${formatBytes(sizeBytes)}, ` +
               `${(sizeBytes / sealed.values).toFixed(3)} bytes a value; ${sealed.saturatedValues} saturated.`,
-            ...(sealed.replayed ? ['The same delta was sealed under this plan before: this is the same file.'] : []),
+            ...(sealed.replayed
+              ? ['The same delta was sealed under this plan before: this is the same file.']
+              : []),
           ],
         );
       } finally {
