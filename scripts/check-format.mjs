@@ -1,7 +1,7 @@
 /** C++ formatting as .clang-format has it. Usage: node scripts/check-format.mjs [--write] */
 import { fileURLToPath } from 'node:url';
-import { listFiles } from './build/inputs.mjs';
-import { answers, BuildError, run, runMain } from './build/run.mjs';
+import { listFiles } from './building/inputs.mjs';
+import { answers, BuildError, run, runMain } from './building/run.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const write = process.argv.includes('--write');

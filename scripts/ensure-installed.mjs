@@ -1,9 +1,9 @@
 /** Makes a checkout ready to run: dependencies as the lock file has them, and everything built. */
 import { fileURLToPath } from 'node:url';
-import { installDependencies } from './build/dependencies.mjs';
-import { buildNative } from './build/native.mjs';
-import { runMain } from './build/run.mjs';
-import { buildTypeScript } from './build/typescript.mjs';
+import { installDependencies } from './building/dependencies.mjs';
+import { buildNative } from './building/native.mjs';
+import { runMain } from './building/run.mjs';
+import { buildTypeScript } from './building/typescript.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 runMain(() => {

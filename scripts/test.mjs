@@ -6,9 +6,9 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildNative } from './build/native.mjs';
-import { runMain } from './build/run.mjs';
-import { buildTypeScript } from './build/typescript.mjs';
+import { buildNative } from './building/native.mjs';
+import { runMain } from './building/run.mjs';
+import { buildTypeScript } from './building/typescript.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 

@@ -36,9 +36,7 @@ uint32_t stage_messages(const WireFormat& format, uint32_t n, const Chunk& chunk
   return largest;
 }
 
-void unstage_values(const WireFormat& format, uint32_t n, const Chunk& chunk, const int32_t* rows,
-                    int32_t* values) {
-  (void)n;
+void unstage_values(const WireFormat& format, const Chunk& chunk, const int32_t* rows, int32_t* values) {
   for (size_t c = 0; c < chunk.coefficients; ++c) {
     int32_t message = rows[c / chunk.lanes * kChunkLanes + c % chunk.lanes];
     for (uint32_t field = 0; field < format.fold; ++field) {

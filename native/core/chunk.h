@@ -45,8 +45,7 @@ uint32_t stage_messages(const WireFormat& format, uint32_t n, const Chunk& chunk
                         uint32_t* rows);
 
 // The inverse: unfolds eight-lane rows of centred messages into the chunk's values.
-void unstage_values(const WireFormat& format, uint32_t n, const Chunk& chunk, const int32_t* rows,
-                    int32_t* values);
+void unstage_values(const WireFormat& format, const Chunk& chunk, const int32_t* rows, int32_t* values);
 
 // Rows of `lanes` words to and from rows of eight.
 void widen_rows(const uint8_t* packed, size_t lanes, size_t row_count, uint32_t* rows);

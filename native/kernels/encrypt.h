@@ -92,7 +92,7 @@ class EncryptKernel {
     const uint32_t field_bits = job_.format.field_bits;
     const Lanes::Word mask = Lanes::broadcast((1u << job_.format.plaintext_bits) - 1);
     Lanes::Word largest = largest_;
-    const Lanes::Word element = Lanes::iota(first_element);
+    const ChaChaRows error_stream(job_.error_key, Lanes::iota(first_element));
     sample_uniform<Ring>(job_.mask_key, first_element, rows_.data());
     inverse_all_but_last<Ring>(rows_.data(), job_.secret, tables_.inverse);
     for (size_t j = 0; j < kQuarter; j += kRun) {
@@ -100,8 +100,8 @@ class EncryptKernel {
       for (uint32_t part = 0; part < 2; ++part)
         for (uint32_t block = 0; block < kRun / kBlockWords; ++block) {
           Lanes::Word words[kBlockWords];
-          chacha20_rows(job_.error_key, static_cast<uint32_t>((j + part * kQuarter) / kBlockWords) + block,
-                        element, words);
+          chacha20_rows(error_stream, static_cast<uint32_t>((j + part * kQuarter) / kBlockWords) + block,
+                        words);
           for (size_t i = 0; i < kBlockWords; ++i)
             Lanes::store(errors_.data() + (part * kRun + block * kBlockWords + i) * Lanes::kCount, words[i]);
         }

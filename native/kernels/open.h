@@ -1,6 +1,14 @@
 // Opening an aggregate with the sum of secrets (docs/protocol.md section 6). Cost does not depend on the
 // number of clients.
 
+// Where a group's values go: field by field in place where its chunks are full, else whole messages for
+// unstaging.
+struct OpenedRows {
+  RowSink field[32];
+  uint32_t fold;
+  bool staged;
+};
+
 template <class Ring>
 class OpenKernel {
  public:
@@ -39,9 +47,18 @@ class OpenKernel {
         widen_rows(packed, chunks[c].lanes, Ring::kN / kRun * format.wire_bits, staged);
       }
     }
-    RowSink sink;
+    bool in_place = true;
     for (size_t c = 0; c < kChunksPerGroup; ++c)
-      sink.chunk[c] = messages_out_.data() + c * Ring::kN * kChunkLanes;
+      in_place = in_place && present[c] && chunks[c].is_full(format.fold);
+    OpenedRows sinks;
+    sinks.fold = in_place ? format.fold : 1;
+    sinks.staged = !in_place;
+    for (size_t c = 0; c < kChunksPerGroup; ++c) {
+      sinks.field[0].chunk[c] = messages_out_.data() + c * Ring::kN * kChunkLanes;
+      for (uint32_t field = 0; in_place && field < format.fold; ++field)
+        sinks.field[field].chunk[c] =
+            reinterpret_cast<uint32_t*>(job_.values) + chunks[c].first_value + field * chunks[c].coefficients;
+    }
     for (size_t block = 0; block < kBlocksPerGroup; ++block) {
       const size_t lane = block * Lanes::kCount;
       uint32_t live[Lanes::kCount];
@@ -49,24 +66,36 @@ class OpenKernel {
         const size_t c = l / kChunkLanes;
         live[l] = present[c] && (lane + l) % kChunkLanes < chunks[c].lanes ? ~0u : 0;
       }
-      open_block(static_cast<uint32_t>(first_chunk * kChunkLanes + lane), source.advanced(lane),
-                 sink.advanced(lane), Lanes::load(live));
+      OpenedRows block_sinks = sinks;
+      for (uint32_t field = 0; field < sinks.fold; ++field)
+        block_sinks.field[field] = sinks.field[field].advanced(lane);
+      open_block(static_cast<uint32_t>(first_chunk * kChunkLanes + lane), source.advanced(lane), block_sinks,
+                 Lanes::load(live));
     }
+    if (in_place) return;
     for (size_t c = 0; c < kChunksPerGroup; ++c)
-      if (present[c]) {
-        const int32_t* rows =
-            reinterpret_cast<const int32_t*>(messages_out_.data() + c * Ring::kN * kChunkLanes);
-        if (format.fold == 1 && chunks[c].is_full(1)) {
-          std::memcpy(job_.values + chunks[c].first_value, rows, chunks[c].value_count * sizeof(int32_t));
-        } else {
-          unstage_values(format, Ring::kN, chunks[c], rows, job_.values);
-        }
-      }
+      if (present[c])
+        unstage_values(format, chunks[c],
+                       reinterpret_cast<const int32_t*>(messages_out_.data() + c * Ring::kN * kChunkLanes),
+                       job_.values);
   }
 
-  void open_block(uint32_t first_element, const RowSource& source, const RowSink& sink, Lanes::Word live) {
+  // Splits a centred message into its fields, lowest first.
+  static void store_fields(const OpenedRows& sinks, size_t row, Lanes::Word message, int field_bits) {
+    if (sinks.staged || sinks.fold == 1) return store_row(sinks.field[0], row, message);
+    const int shift = 32 - field_bits;
+    for (uint32_t field = 0; field < sinks.fold; ++field) {
+      const Lanes::Word value = Lanes::shift_right_signed(Lanes::shift_left(message, shift), shift);
+      store_row(sinks.field[field], row, value);
+      message = Lanes::shift_right_signed(Lanes::sub(message, value), field_bits);
+    }
+  }
+
+  void open_block(uint32_t first_element, const RowSource& source, const OpenedRows& sinks,
+                  Lanes::Word live) {
     constexpr size_t kQuarter = Ring::kN / 4;
     const ModulusSwitch<Ring> modulus_switch = switch_;
+    const int field_bits = static_cast<int>(job_.format.field_bits);
     // d * 2^(32-k) turns "mod 2^k" into the wrap of a 32-bit word: rounding to a multiple of the step and
     // centring the rest are then an addition and arithmetic shifts.
     const int wire_shift = 32 - static_cast<int>(job_.format.wire_bits);
@@ -95,7 +124,7 @@ class OpenKernel {
                         Lanes::sub(difference, Lanes::shift_left(message, message_shift)), wire_shift));
           largest = Lanes::max_unsigned(largest, Lanes::absolute(residual));
           squares = Lanes::add_square(squares, residual);
-          store_row(sink, j + x + r * kQuarter, message);
+          store_fields(sinks, j + x + r * kQuarter, message, field_bits);
         }
       }
     }

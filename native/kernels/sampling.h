@@ -25,12 +25,12 @@ void compact_lane(const uint32_t key[8], uint32_t element, size_t lane, uint32_t
 // come.
 template <class Ring>
 void sample_uniform(const uint32_t key[8], uint32_t first, uint32_t* rows) {
-  const Lanes::Word element = Lanes::iota(first);
+  const ChaChaRows stream(key, Lanes::iota(first));
   const Lanes::Word mask = Lanes::broadcast((1u << Ring::kQBits) - 1);
   Lanes::Word largest = Lanes::broadcast(0);
   for (uint32_t counter = 0; counter < Ring::kN / kBlockWords; ++counter) {
     Lanes::Word block[kBlockWords];
-    chacha20_rows(key, counter, element, block);
+    chacha20_rows(stream, counter, block);
     uint32_t* row = rows + counter * kBlockWords * Lanes::kCount;
     for (size_t i = 0; i < kBlockWords; ++i) {
       const Lanes::Word word = Lanes::bit_and(block[i], mask);
@@ -62,10 +62,10 @@ inline Lanes::Word small_pair(Lanes::Word random) {
 // Small ring elements: rows[i * kCount + lane] in [0, 32], the coefficient plus 16; coefficient domain.
 template <class Ring>
 void sample_small(const uint32_t key[8], uint32_t first, uint32_t* rows) {
-  const Lanes::Word element = Lanes::iota(first);
+  const ChaChaRows stream(key, Lanes::iota(first));
   for (uint32_t counter = 0; counter < Ring::kN / 2 / kBlockWords; ++counter) {
     Lanes::Word block[kBlockWords];
-    chacha20_rows(key, counter, element, block);
+    chacha20_rows(stream, counter, block);
     uint32_t* low = rows + counter * kBlockWords * Lanes::kCount;
     uint32_t* high = low + Ring::kN / 2 * Lanes::kCount;
     for (size_t i = 0; i < kBlockWords; ++i) {

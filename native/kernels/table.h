@@ -16,7 +16,7 @@ inline ResidualStatistics open_chunks(const OpenJob& job, size_t chunk_begin, si
 
 inline void keystream_rows(const uint32_t key[8], uint32_t counter, uint32_t first_element, uint32_t* rows) {
   Lanes::Word words[kBlockWords];
-  chacha20_rows(key, counter, Lanes::iota(first_element), words);
+  chacha20_rows(ChaChaRows(key, Lanes::iota(first_element)), counter, words);
   for (size_t i = 0; i < kBlockWords; ++i) Lanes::store(rows + i * Lanes::kCount, words[i]);
 }
 

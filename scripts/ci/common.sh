@@ -13,6 +13,8 @@ report() {
   echo "[$stage] $outcome after $SECONDS s"
 }
 trap report EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT
 
 # Installs Debian packages that are missing. Arguments are package names, or command:package where a command from
 # elsewhere does as well.

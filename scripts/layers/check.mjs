@@ -1,5 +1,5 @@
 /** The layer rule, applied to a checkout. */
-import { listFiles } from '../build/inputs.mjs';
+import { listFiles } from '../building/inputs.mjs';
 import { findCycles } from './cycles.mjs';
 import { importsOf } from './imports.mjs';
 import { layerOf, refuse, unitOf } from './rules.mjs';

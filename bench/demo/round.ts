@@ -1,0 +1,227 @@
+/** One round, role by role, through the same calls that the command line makes. */
+import { mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LEDGER_FILE } from '../../lib/custody/role-directory.js';
+import { replaceFile } from '../../lib/files.js';
+import {
+  aggregateUpdates,
+  answerRound,
+  closeRound,
+  createFleet,
+  type OwnerIdentity,
+  openClientState,
+  openContainer,
+  openLedger,
+  openRole,
+  openRound,
+  planRound,
+  RoundRecords,
+  readTrustedPlan,
+  sealUpdate,
+  type TrustedPlan,
+  writeContainer,
+} from '../../lib/index.js';
+import type { SyntheticFleetData } from './synthetic-data.js';
+
+const CUSTODIANS = 4;
+const THRESHOLD = 3;
+const BITS = 8;
+const QUORUM = 3;
+
+export interface DemoFigures {
+  readonly plan: TrustedPlan;
+  readonly robots: number;
+  readonly custodians: number;
+  readonly threshold: number;
+  /** Of one update, header and signature included. */
+  readonly updateFileBytes: number;
+  readonly ciphertextBytes: number;
+  readonly saturatedValues: number;
+  readonly closedWith: number;
+  /** Directory of the opened average, added to the base. */
+  readonly average: string;
+  readonly milliseconds: {
+    readonly plan: number;
+    /** One a robot. */
+    readonly seal: readonly number[];
+    readonly aggregate: number;
+    /** One a custodian. */
+    readonly answer: readonly number[];
+    readonly open: number;
+    readonly close: number;
+  };
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<{ readonly result: T; readonly ms: number }> {
+  const started = performance.now();
+  const result = await work();
+  return { result, ms: performance.now() - started };
+}
+
+async function planFile(fleet: string, data: SyntheticFleetData, out: string): Promise<void> {
+  const { signing, roster } = await openRole(join(fleet, 'coordinator'), 'coordinator');
+  const { body } = await planRound({
+    roster,
+    like: data.earlier,
+    base: data.base,
+    bits: BITS,
+    maxClients: data.trained.length,
+    quorum: QUORUM,
+    round: 1,
+    policy: 'demo',
+    cohort: 'all',
+    parameterSet: 'lwe-192',
+  });
+  await writeContainer(out, { kind: 'plan', body, sections: [], signer: signing });
+}
+
+async function seal(directory: string, planPath: string, adapter: string, base: string) {
+  const { keys, signing, roster } = await openRole(directory, 'client');
+  if (keys.prf === undefined) throw new TypeError(`${keys.id} has no PRF key`);
+  const plan = await readTrustedPlan(planPath, roster);
+  const state = await openClientState(directory);
+  try {
+    const client = { id: keys.id, signing, prf: keys.prf, state };
+    return await sealUpdate({ client, plan, adapter, base });
+  } finally {
+    state.close();
+  }
+}
+
+async function aggregate(
+  directory: string,
+  planPath: string,
+  updates: readonly string[],
+  out: string,
+): Promise<void> {
+  const { keys, signing, roster } = await openRole(directory, 'aggregator');
+  const plan = await readTrustedPlan(planPath, roster);
+  await aggregateUpdates({ plan, aggregatorId: keys.id, signing, updates, strict: true, out });
+}
+
+async function answer(
+  directory: string,
+  planPath: string,
+  aggregatePath: string,
+  out: string,
+): Promise<void> {
+  const { keys, signing, roster } = await openRole(directory, 'custodian');
+  const plan = await readTrustedPlan(planPath, roster);
+  const ledger = await openLedger(join(directory, LEDGER_FILE));
+  try {
+    const container = await openContainer(aggregatePath, 'aggregate');
+    try {
+      const identity = { id: keys.id, signing, kem: keys.kem, ledger };
+      await replaceFile(out, (await answerRound(identity, plan, container)).answer);
+    } finally {
+      await container.close();
+    }
+  } finally {
+    ledger.close();
+  }
+}
+
+async function openOwner(directory: string, planPath: string) {
+  const { keys, signing, roster } = await openRole(directory, 'owner');
+  const kem = keys.kem.at(-1);
+  if (kem === undefined) throw new TypeError('the owner has no KEM key');
+  const owner: OwnerIdentity = { signing, kem: kem.seed, records: new RoundRecords(directory) };
+  return { owner, plan: await readTrustedPlan(planPath, roster) };
+}
+
+/** Runs the round below `directory`: every role reads its own keys and verifies what it is handed. */
+export async function runDemoRound(
+  directory: string,
+  data: SyntheticFleetData,
+  progress: (line: string) => void,
+): Promise<DemoFigures> {
+  const fleet = join(directory, 'fleet');
+  const round = join(directory, 'round');
+  await mkdir(round);
+  progress('Making keys');
+  await createFleet({
+    directory: fleet,
+    name: 'demo',
+    clients: data.trained.length,
+    custodians: CUSTODIANS,
+    threshold: THRESHOLD,
+    parameterSet: 'lwe-192',
+    quorumFloor: QUORUM,
+    maxUpdateBytes: 5_000_000,
+    signatureAlgorithms: ['ed25519'],
+    defaults: { parameterSet: 'lwe-192', preset: 'balanced' },
+  });
+  const planPath = join(round, 'round.tgp');
+  const aggregatePath = join(round, 'round.tga');
+  const average = join(round, 'average');
+
+  progress('Planning');
+  const planning = await timed(() => planFile(fleet, data, planPath));
+
+  progress('Sealing');
+  const sealed: Awaited<ReturnType<typeof seal>>[] = [];
+  const sealMs: number[] = [];
+  for (const [i, adapter] of data.trained.entries()) {
+    const client = join(fleet, 'clients', `client-${String(i + 1).padStart(2, '0')}`);
+    const { result, ms } = await timed(() => seal(client, planPath, adapter, data.base));
+    sealed.push(result);
+    sealMs.push(ms);
+  }
+  const updates = sealed.map(({ stored }) => stored);
+
+  progress('Aggregating');
+  const aggregating = await timed(() =>
+    aggregate(join(fleet, 'aggregator'), planPath, updates, aggregatePath),
+  );
+
+  progress('Answering');
+  const answers: string[] = [];
+  const answerMs: number[] = [];
+  for (let i = 1; i <= CUSTODIANS; i += 1) {
+    const out = join(round, `custodian-${i}.tgs`);
+    const custodian = join(fleet, 'custodians', `custodian-${i}`);
+    answerMs.push((await timed(() => answer(custodian, planPath, aggregatePath, out))).ms);
+    answers.push(out);
+  }
+
+  progress('Opening');
+  const ownerDirectory = join(fleet, 'owner');
+  const opening = await timed(async () => {
+    const { owner, plan } = await openOwner(ownerDirectory, planPath);
+    await openRound({
+      owner,
+      plan,
+      aggregate: aggregatePath,
+      answers,
+      base: data.base,
+      verify: updates,
+      out: average,
+    });
+    return plan;
+  });
+  const closing = await timed(async () => {
+    const { owner, plan } = await openOwner(ownerDirectory, planPath);
+    const { record, body } = await closeRound(owner, plan, aggregatePath, undefined);
+    await replaceFile(join(round, 'round.tgc'), record);
+    return body.opened.length;
+  });
+  return {
+    plan: opening.result,
+    robots: data.trained.length,
+    custodians: CUSTODIANS,
+    threshold: THRESHOLD,
+    updateFileBytes: (await stat(updates[0] as string)).size,
+    ciphertextBytes: opening.result.arithmetic.ciphertextBytes,
+    saturatedValues: sealed.reduce((sum, { saturatedValues }) => sum + saturatedValues, 0),
+    closedWith: closing.result,
+    average,
+    milliseconds: {
+      plan: planning.ms,
+      seal: sealMs,
+      aggregate: aggregating.ms,
+      answer: answerMs,
+      open: opening.ms,
+      close: closing.ms,
+    },
+  };
+}
