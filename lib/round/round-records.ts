@@ -2,7 +2,7 @@
  * The owner's records: which set each plan's round opened, and how it was closed. One small file a fact, written once:
  * neither can be replaced by another, and what is on the disk survives a crash.
  */
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { FormatError, RefusedError } from '../errors.js';
@@ -46,6 +46,15 @@ export class RoundRecords {
     return join(this.directory, 'rounds', `${toHex(plan)}${extension}`);
   }
 
+  /** Which updates were opened is for the owner alone, as its keys beside it are. */
+  async #createDirectory(): Promise<void> {
+    await mkdir(join(this.directory, 'rounds'), { recursive: true, mode: 0o700 });
+  }
+
+  async #makeDirectory(): Promise<void> {
+    await mkdir(join(this.directory, 'rounds'), { recursive: true, mode: 0o700 });
+  }
+
   /** @throws FormatError `owner.record-malformed` */
   async opened(plan: Uint8Array): Promise<OpenedRound | undefined> {
     const path = this.#path(plan, '.opened.json');
@@ -82,6 +91,8 @@ export class RoundRecords {
       openedAtMs: round.openedAtMs,
       ledgerHeads: round.ledgerHeads.map(({ custodian, head }) => ({ custodian, head: toHex(head) })),
     };
+    await this.#createDirectory();
+    await this.#makeDirectory();
     try {
       await replaceFile(this.#path(round.plan, '.opened.json'), `${JSON.stringify(document, null, 2)}\n`, {
         mode: 0o600,
@@ -131,6 +142,7 @@ export class RoundRecords {
 
   /** Keeps the first close record of a plan; returns the one that counts. */
   async recordClosed(plan: Uint8Array, record: Uint8Array): Promise<Uint8Array> {
+    await this.#createDirectory();
     try {
       await replaceFile(this.#path(plan, '.tgc'), record, { exclusive: true });
       return record;
