@@ -26,7 +26,9 @@ function describe(machine: Machine, { before, after }: BenchmarkResults['load'])
     `load average ${formatNumber(before)} before, ${formatNumber(after)} after`,
   ];
   if (before > 0.5 || after > 1.5)
-    lines.push('Other work ran at the same time: rates are too low, ratios less certain.');
+    lines.push(
+      'Other work ran at the same time: rates are too low, ratios uncertain (less so with --clock processor).',
+    );
   return lines.join('\n');
 }
 

@@ -1,5 +1,5 @@
 /** Custodians' answers as the owner reads them: verified, opened, of one plan and one set. */
-import { RefusedError } from '../errors.js';
+import { ParameterError, RefusedError, VerificationError } from '../errors.js';
 import { parameterSet } from '../lwe/parameters.js';
 import { openContainer } from '../package/reader.js';
 import { answerInfo } from './bindings.js';
@@ -21,7 +21,7 @@ export interface OpenedAnswer {
  * Reads one answer: signed by a custodian of the roster, for this plan and this set, sealed to this owner.
  *
  * @throws RefusedError `answer.wrong-plan`, `answer.wrong-set`, `answer.wrong-field`, `roster.unknown-custodian`
- * @throws VerificationError `container.*`, `hpke.open-failed`
+ * @throws VerificationError `container.*`, `hpke.open-failed`, `answer.malformed`; the custodian is named
  */
 export async function readAnswer(
   from: string | Uint8Array,
@@ -74,12 +74,34 @@ export async function readAnswer(
       ownerKeyId: plan.roster.ownerKeyId,
     });
     const sealed = await container.readSection('sealed');
-    const packed = await ownerKem.use((seed) => openSealed(seed, info, sealed));
-    const residues = unpackResidues(parameterSet(plan.body.parameterSet), packed);
+    const residues = await ownerKem
+      .use((seed) => openSealed(seed, info, sealed))
+      .then((packed) => unpackResidues(parameterSet(plan.body.parameterSet), packed))
+      .catch((error: unknown) => {
+        throw namingCustodian(body.custodian, error);
+      });
     return { custodian: body.custodian, index: custodian.index, residues, ledgerHead: body.ledgerHead };
   } finally {
     await container.close();
   }
+}
+
+/** The signature held, so that what is inside is this custodian's doing: the owner has to know which answer to leave out. */
+function namingCustodian(custodian: string, error: unknown): unknown {
+  if (error instanceof VerificationError) {
+    return new VerificationError(
+      error.code,
+      `The answer of "${custodian}" does not open: it was sealed to another key, or bound to another round, plan or ` +
+        'set. Leave it out, and ask another custodian.',
+    );
+  }
+  if (error instanceof ParameterError) {
+    return new VerificationError(
+      'answer.malformed',
+      `The answer of "${custodian}" holds no sum of shares (${error.code}). Leave it out, and ask another custodian.`,
+    );
+  }
+  return error;
 }
 
 /**

@@ -20,7 +20,12 @@ export class Spool {
   static async open(): Promise<Spool> {
     const path = join(tmpdir(), `tensorguard-${randomBytes(12).toString('hex')}.spool`);
     const file = await open(path, 'wx+', 0o600);
-    await unlink(path);
+    try {
+      await unlink(path);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
     return new Spool(file);
   }
 

@@ -44,7 +44,10 @@ export function sealCommand(command: Command, output: () => Output): Command {
           const close = await openContainer(options.close, 'close');
           try {
             await close.verify(roster.body.owner.keys, roster.body.signatureAlgorithms);
-            await state.recordClose({ plan: close.body.plan, opened: close.body.opened });
+            // Recorded even where the seal is refused then: what a round opened is true whatever comes after.
+            if (options.dryRun !== true) {
+              await state.recordClose({ plan: close.body.plan, opened: close.body.opened });
+            }
           } finally {
             await close.close();
           }

@@ -27,25 +27,27 @@ inline std::vector<uint32_t> messages_to_encode(Random& random, const ParameterS
   return messages;
 }
 
-// Residues mod q: the ends, those beside which round(c 2^k / q) takes its next value, and random ones.
-inline std::vector<uint32_t> residues_to_switch(Random& random, const ParameterSet& set, uint32_t wire_bits,
-                                                size_t count) {
-  std::vector<uint32_t> residues = {0, 1, set.q - 2, set.q - 1};
-  for (uint32_t value = 0; residues.size() < count; value = random.below(1u << wire_bits)) {
+// What the modulus switch takes: residues mod q, not quite reduced.
+constexpr uint32_t largest_to_switch(const ParameterSet& set) { return 2 * set.q + 14; }
+
+// The ends, those beside which round(c 2^k / q) takes its next value, and random ones.
+inline std::vector<uint32_t> words_to_switch(Random& random, const ParameterSet& set, uint32_t wire_bits,
+                                             size_t count) {
+  const uint32_t largest = largest_to_switch(set);
+  std::vector<uint32_t> words = {
+      0, 1, set.q - 1, set.q, set.q + 1, 2 * set.q - 1, 2 * set.q, 2 * set.q + 1, largest};
+  const uint32_t steps = 1u << wire_bits;
+  const uint32_t edges[4] = {0, steps - 1, steps, 2 * steps - 1};
+  for (size_t i = 0; words.size() < count; ++i) {
+    const uint32_t value = i < 4 ? edges[i] : random.below(2 * steps);
     // Below (value + 1/2) q / 2^k, and above it.
     const uint64_t boundary = ((2 * static_cast<uint64_t>(value) + 1) * set.q) >> (wire_bits + 1);
-    residues.push_back(static_cast<uint32_t>(boundary));
-    residues.push_back(static_cast<uint32_t>(boundary + 1));
-    residues.push_back(random.below(set.q));
+    words.push_back(static_cast<uint32_t>(boundary));
+    words.push_back(static_cast<uint32_t>(boundary + 1));
+    words.push_back(random.below(largest + 1));
   }
-  // The last one: 2^k - 1/2 steps from zero.
-  const uint64_t last = (((uint64_t{2} << wire_bits) - 1) * set.q) >> (wire_bits + 1);
-  if (count > 8) {
-    residues[4] = static_cast<uint32_t>(last);
-    residues[5] = static_cast<uint32_t>(last + 1);
-  }
-  residues.resize(count);
-  return residues;
+  words.resize(count);
+  return words;
 }
 
 }  // namespace conformance

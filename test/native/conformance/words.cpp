@@ -44,7 +44,7 @@ void check_words(const Run& run, const KernelTable& table) {
   for (const ParameterSet& set : kParameterSets)
     for (uint32_t bits = set.min_wire_bits; bits <= set.max_wire_bits; ++bits)
       check_operation(run, table, set, &KernelTable::switch_modulus, bits,
-                      residues_to_switch(random, set, bits, count));
+                      words_to_switch(random, set, bits, count));
 }
 
 }  // namespace conformance

@@ -1,0 +1,16 @@
+/** Directories for tests of commands, removed when the tests have ended. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const created: string[] = [];
+
+export async function temporaryDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'tensorguard-cli-'));
+  created.push(directory);
+  return directory;
+}
+
+after(async () => {
+  await Promise.all(created.splice(0).map((directory) => rm(directory, { recursive: true, force: true })));
+});

@@ -1,0 +1,93 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { type OpenedRound, RoundRecords } from '../../lib/round/round-records.js';
+import { bytes32 } from '../custody/support/bytes.js';
+import { expectRefusal } from '../custody/support/refusals.js';
+import { temporaryDirectory } from '../custody/support/temporary-directory.js';
+
+function opened(set: string, openedAtMs = 1, heads: readonly [string, string][] = []): OpenedRound {
+  return {
+    plan: bytes32('plan'),
+    set: bytes32(set),
+    updates: [bytes32(`${set} 1`), bytes32(`${set} 2`)],
+    openedAtMs,
+    ledgerHeads: heads.map(([custodian, head]) => ({ custodian, head: bytes32(head) })),
+  };
+}
+
+describe('the owner’s records', () => {
+  let directory: string;
+  let records: RoundRecords;
+
+  beforeEach(async () => {
+    directory = await temporaryDirectory();
+    records = new RoundRecords(directory);
+  });
+
+  it('know nothing of a round before it was opened or closed', async () => {
+    expect(await records.opened(bytes32('plan'))).to.equal(undefined);
+    expect(await records.closed(bytes32('plan'))).to.equal(undefined);
+    expect(await records.ledgerHeads()).to.deep.equal([]);
+    await records.requireSameSet(bytes32('plan'), bytes32('any set'));
+  });
+
+  it('give back what was opened, as it was first recorded', async () => {
+    const first = opened('set', 5, [['c1', 'head']]);
+    await records.recordOpened(first);
+    await records.recordOpened({ ...first, openedAtMs: 9 });
+    expect(await new RoundRecords(directory).opened(bytes32('plan'))).to.deep.equal(first);
+  });
+
+  it('hold one set a plan, also where two are recorded at once', async () => {
+    const outcomes = await Promise.allSettled(
+      ['a', 'b', 'c', 'd'].map((set) => new RoundRecords(directory).recordOpened(opened(set))),
+    );
+    const refused = outcomes.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
+    expect(refused.map(({ reason }) => (reason as { code: string }).code)).to.deep.equal([
+      'open.another-set',
+      'open.another-set',
+      'open.another-set',
+    ]);
+    const winner = ['a', 'b', 'c', 'd'][outcomes.findIndex(({ status }) => status === 'fulfilled')] as string;
+    expect((await records.opened(bytes32('plan')))?.set).to.deep.equal(bytes32(winner));
+    await expectRefusal('open.another-set', () =>
+      records.requireSameSet(bytes32('plan'), bytes32(`not ${winner}`)),
+    );
+    expect(await readdir(join(directory, 'rounds'))).to.have.length(1);
+  });
+
+  it('keep the first close record, which is what every later one becomes', async () => {
+    const candidates = ['a', 'b', 'c'].map((name) => Buffer.from(`close record ${name}`));
+    const kept = await Promise.all(
+      candidates.map((candidate) => new RoundRecords(directory).recordClosed(bytes32('plan'), candidate)),
+    );
+    const texts = new Set(kept.map((record) => Buffer.from(record).toString()));
+    expect(texts.size).to.equal(1);
+    const later = await records.recordClosed(bytes32('plan'), Buffer.from('close record d'));
+    expect([...texts]).to.deep.equal([Buffer.from(later).toString()]);
+    expect(await records.closed(bytes32('plan'))).to.deep.equal(Buffer.from(later));
+    expect(await records.closed(bytes32('another plan'))).to.equal(undefined);
+  });
+
+  it('give of each custodian the head that was seen last, whatever plan it came with', async () => {
+    const rounds: [string, OpenedRound][] = [
+      ['x', opened('x', 20, [['c1', 'second']])],
+      [
+        'y',
+        opened('y', 10, [
+          ['c1', 'first'],
+          ['c2', 'only'],
+        ]),
+      ],
+      ['z', opened('z', 30, [['c3', 'late']])],
+    ];
+    for (const [plan, round] of rounds) await records.recordOpened({ ...round, plan: bytes32(plan) });
+    const heads = (await records.ledgerHeads()).sort((a, b) => (a.custodian < b.custodian ? -1 : 1));
+    expect(heads).to.deep.equal([
+      { custodian: 'c1', head: bytes32('second') },
+      { custodian: 'c2', head: bytes32('only') },
+      { custodian: 'c3', head: bytes32('late') },
+    ]);
+  });
+});

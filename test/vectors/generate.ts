@@ -1,0 +1,285 @@
+/**
+ * Writes the vectors again: `node dist/test/vectors/generate.js [directory]`.
+ *
+ * Only for a new format version, beside the old files: what is committed fixes what every release must go on reading.
+ * Encryption and sealing are randomized, so that updates and answers come out different each time; everything else
+ * comes out the same to the byte.
+ */
+import { createHash } from 'node:crypto';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadPeftAdapter, writePeftAdapter } from '../../lib/adapter/peft.js';
+import { fillNormal } from '../../lib/adapter/seeded-normal.js';
+import type { TensorDtype } from '../../lib/adapter/tensor-info.js';
+import { answerRound } from '../../lib/custody/custodian.js';
+import { createLedger } from '../../lib/custody/ledger.js';
+import { GENESIS } from '../../lib/custody/ledger-rows.js';
+import { sealMessage } from '../../lib/custody/seal.js';
+import { readTrustedPlan, type TrustedPlan } from '../../lib/custody/trusted-plan.js';
+import { setDigest } from '../../lib/package/fingerprint.js';
+import type { UpdateBody } from '../../lib/package/messages/update.js';
+import { openAnyContainer, openContainer } from '../../lib/package/reader.js';
+import { containerBytes, encodeContainer } from '../../lib/package/writer.js';
+import { quantizeDelta } from '../../lib/round/adapter-delta.js';
+import { aggregateUpdates } from '../../lib/round/aggregate.js';
+import { closeRound, openRound } from '../../lib/round/open-round.js';
+import { planRound } from '../../lib/round/plan-round.js';
+import { RoundRecords } from '../../lib/round/round-records.js';
+import { signAgain } from '../round/support/forgery.js';
+import {
+  type ClientMember,
+  derivedSeed,
+  EPOCH,
+  type Members,
+  type RosterRules,
+  rosterBody,
+  signRoster,
+  trustRosters,
+} from '../round/support/members.js';
+import { signPlan } from '../round/support/round.js';
+import { ANSWERS, CLIENTS, CUSTODIANS, HYBRID, UPDATES, VECTORS, vectorMembers } from './files.js';
+
+const CREATED = Date.UTC(2026, 0, 1);
+const DEADLINE = Date.UTC(2100, 0, 1);
+const REASON = 'the residuals exceeded the plan’s limit; the next round runs in two cohorts';
+
+const SHAPES: readonly { name: string; shape: readonly number[]; dtype: TensorDtype }[] = [
+  { name: 'base_model.model.layers.0.q_proj.lora_A.weight', shape: [4, 160], dtype: 'F32' },
+  { name: 'base_model.model.layers.0.q_proj.lora_B.weight', shape: [160, 4], dtype: 'F16' },
+  { name: 'base_model.model.layers.0.v_proj.lora_A.weight', shape: [4, 160], dtype: 'F32' },
+  { name: 'base_model.model.layers.0.v_proj.lora_B.weight', shape: [96, 4], dtype: 'BF16' },
+];
+
+const CONFIG = {
+  base_model_name_or_path: 'acme/policy',
+  lora_alpha: 8,
+  peft_type: 'LORA',
+  r: 4,
+  target_modules: ['q_proj', 'v_proj'],
+};
+
+const out = process.argv[2] ?? VECTORS;
+const scratch = await mkdtemp(join(tmpdir(), 'tensorguard-vectors-'));
+const at = (name: string): string => join(out, name);
+const seconds = (count: number): number => CREATED + 1000 * count;
+
+async function writeKeys(): Promise<void> {
+  const names = ['owner', 'coordinator', 'aggregator'];
+  for (let i = 1; i <= CLIENTS; i += 1) names.push(`client-${i}`);
+  for (let i = 1; i <= CUSTODIANS; i += 1) names.push(`custodian-${i}`);
+  const seeds: Record<string, string> = {};
+  for (const id of names) {
+    const kinds = ['ed25519', 'ml-dsa-65'];
+    if (id === 'owner' || id.startsWith('custodian')) kinds.push('kem');
+    if (id.startsWith('client')) kinds.push('prf');
+    for (const kind of kinds) {
+      seeds[`${id} ${kind}`] = Buffer.from(derivedSeed(`vector ${id} ${kind}`)).toString('hex');
+    }
+  }
+  const warning =
+    'TEST KEYS. Everybody knows them; they protect nothing. Never enrol one of them in a fleet.';
+  await writeFile(at('test-keys.json'), `${JSON.stringify({ warning, seeds }, null, 2)}\n`);
+}
+
+async function writeAdapterFor(number: number): Promise<void> {
+  await writePeftAdapter(at(`adapter-${number}`), {
+    configBytes: Buffer.from(JSON.stringify(CONFIG, null, 2)),
+    tensors: SHAPES.map(({ name, shape, dtype }) => ({
+      name,
+      shape,
+      dtype,
+      // The third saturates here and there.
+      data: (values) => fillNormal(values, number === 3 ? 0.05 : 0.02, `vector ${number}`, name),
+    })),
+  });
+}
+
+async function makePlan(members: Members, prefix: string, rules: RosterRules): Promise<TrustedPlan> {
+  const rosterFile = await signRoster(members, rosterBody(members, rules), seconds(0));
+  await writeFile(at(`${prefix}roster.tgo`), rosterFile);
+  const roster = await trustRosters(join(scratch, `${prefix}pin`), rosterFile);
+  const planned = await planRound({
+    roster,
+    like: at('adapter-1'),
+    bits: 4,
+    maxClients: 8,
+    quorum: 3,
+    round: 7,
+    policy: 'pick-and-place',
+    cohort: 'a',
+    parameterSet: 'lwe-128',
+    deadline: DEADLINE,
+    ledgerHeads: [{ custodian: 'custodian-1', head: GENESIS }],
+  });
+  const body = { ...planned.body, seed: derivedSeed('vector public mask') };
+  const planFile = await signPlan(members, body, seconds(1));
+  await writeFile(at(`${prefix}plan.tgp`), planFile);
+  return readTrustedPlan(planFile, roster);
+}
+
+/** Everything that an update may say of itself. */
+const METADATA: Partial<UpdateBody> = {
+  targets: { modules: ['layers.0.q_proj', 'layers.0.v_proj'], adapterIds: ['default'] },
+  training: {
+    steps: 1200,
+    learningRate: 0.0001,
+    objective: 'il',
+    rewardVersion: 'v3',
+    samples: 48_000,
+    datasetHash: derivedSeed('vector data set'),
+    demonstrations: 200,
+    durationMs: 3_600_000.5,
+  },
+  safety: {
+    saturatedValues: 0,
+    constraintViolations: 3,
+    oodScore: -0.25,
+    klDivergence: 0.015625,
+    gradientNormMean: 0.5,
+    gradientNormMax: 65504,
+  },
+  compression: { originalBytes: 7168, sealedBytes: 17_552, bits: 4 },
+  privacy: { clip: 1, noiseMultiplier: 0, epsilonSpent: 0 },
+  experts: { action: 0.75, vision: 0 },
+  compatibility: {
+    robotModel: 'ARM-6 “blue”',
+    policyFamily: 'smolvla',
+    normalizationHash: derivedSeed('vector normalization'),
+  },
+  timingsMs: { train: 3_600_000, compress: 1.5, encrypt: 0.1 },
+};
+
+async function makeUpdate(plan: TrustedPlan, client: ClientMember, number: number): Promise<Uint8Array> {
+  const { tensors } = await loadPeftAdapter(at(`adapter-${number}`));
+  const prf = client.prf.use((bytes) => Uint8Array.from(bytes));
+  const { values } = await quantizeDelta(plan.body, tensors, undefined, prf);
+  await tensors.close();
+  const sealed = await sealMessage(plan, client.id, client.signing.keyId, prf, values);
+  const { fleet, policy, cohort, round, parameterSet, keyEpoch, adapterSchema, baseModel } = plan.body;
+  const container = await encodeContainer({
+    kind: 'update',
+    body: {
+      schema: '1.0.0',
+      fleet,
+      policy,
+      cohort,
+      round,
+      plan: plan.fingerprint,
+      client: client.id,
+      parameterSet,
+      keyEpoch,
+      adapterSchema,
+      ...(number === 2 && { ...METADATA, ...(baseModel !== undefined && { baseModel }) }),
+    },
+    sections: [
+      { name: 'ciphertext', data: sealed.ciphertext },
+      { name: 'shares', data: sealed.shares },
+    ],
+    signer: client.signing,
+    created: seconds(10 + number),
+  });
+  return containerBytes(container);
+}
+
+async function makeRound(members: Members, plan: TrustedPlan): Promise<void> {
+  const { aggregator, owner, clients, custodians } = members;
+  for (const [i, client] of clients.entries()) {
+    await writeFile(at(UPDATES[i] as string), await makeUpdate(plan, client, i + 1));
+  }
+  const summed = join(scratch, 'A.tga');
+  const duplicate = join(scratch, 'duplicate.tgu');
+  await cp(at(UPDATES[0]), duplicate);
+  await aggregateUpdates({
+    plan,
+    aggregatorId: aggregator.id,
+    signing: aggregator.signing,
+    updates: [...UPDATES.slice(0, 3).map(at), duplicate],
+    out: summed,
+  });
+  const aggregate = await signAgain('aggregate', summed, aggregator.signing, { created: seconds(20) });
+  await writeFile(at('aggregate.tga'), aggregate);
+
+  for (const [i, { id, signing, kem }] of custodians.entries()) {
+    const ledger = await createLedger(join(scratch, id, 'ledger.sqlite'));
+    const identity = { id, signing, kem: [{ epoch: EPOCH, seed: kem }], ledger };
+    const { answer } = await answerRound(identity, plan, await openContainer(aggregate, 'aggregate'));
+    ledger.close();
+    const name = ANSWERS[i] as string;
+    await writeFile(at(name), await signAgain('answer', answer, signing, { created: seconds(30 + i) }));
+  }
+
+  const identity = {
+    signing: owner.signing,
+    kem: owner.kem,
+    records: new RoundRecords(join(scratch, 'owner')),
+  };
+  await openRound({
+    owner: identity,
+    plan,
+    aggregate: at('aggregate.tga'),
+    answers: ANSWERS.map(at),
+    verify: UPDATES.slice(0, 3).map(at),
+    out: at('average'),
+  });
+  const { record } = await closeRound(identity, plan, at('aggregate.tga'), undefined);
+  await writeFile(at('close.tgc'), await signAgain('close', record, owner.signing, { created: seconds(40) }));
+  const unopened = { ...identity, records: new RoundRecords(join(scratch, 'unopened')) };
+  const none = await closeRound(unopened, plan, at('aggregate.tga'), REASON);
+  await writeFile(
+    at('close-none.tgc'),
+    await signAgain('close', none.record, owner.signing, { created: seconds(41) }),
+  );
+}
+
+async function writeExpected(plan: TrustedPlan): Promise<void> {
+  const fingerprints: Record<string, string> = {};
+  const names = ['roster.tgo', 'plan.tgp', ...UPDATES, 'aggregate.tga', ...ANSWERS, 'close.tgc'];
+  for (const name of [
+    ...names,
+    'close-none.tgc',
+    'hybrid-roster.tgo',
+    'hybrid-plan.tgp',
+    'hybrid-update.tgu',
+  ]) {
+    const container = await openAnyContainer(at(name));
+    fingerprints[name] = Buffer.from(container.fingerprint).toString('hex');
+    await container.close();
+  }
+  const sums = new Int32Array(plan.arithmetic.valueCount);
+  const saturatedValues: number[] = [];
+  for (const number of [1, 2, 3]) {
+    const { tensors } = await loadPeftAdapter(at(`adapter-${number}`));
+    const quantized = await quantizeDelta(plan.body, tensors, undefined, new Uint8Array(32));
+    await tensors.close();
+    quantized.values.forEach((value, i) => {
+      sums[i] = (sums[i] as number) + value;
+    });
+    saturatedValues.push(quantized.saturatedValues);
+  }
+  const aggregate = await openContainer(at('aggregate.tga'), 'aggregate');
+  const set = setDigest(aggregate.body.accepted.map(({ update }) => update));
+  await aggregate.close();
+  const expected = {
+    fingerprints,
+    set: Buffer.from(set).toString('hex'),
+    sumsSha256: createHash('sha256').update(new Uint8Array(sums.buffer)).digest('hex'),
+    saturatedValues,
+  };
+  await writeFile(at('expected.json'), `${JSON.stringify(expected, null, 2)}\n`);
+}
+
+try {
+  await mkdir(out, { recursive: true });
+  await writeKeys();
+  for (let number = 1; number <= CLIENTS; number += 1) await writeAdapterFor(number);
+  const plan = await makePlan(await vectorMembers(), '', {});
+  await makeRound(await vectorMembers(), plan);
+  const hybrid = await vectorMembers(HYBRID);
+  const hybridPlan = await makePlan(hybrid, 'hybrid-', { signatureAlgorithms: [...HYBRID] });
+  const [client] = hybrid.clients;
+  await writeFile(at('hybrid-update.tgu'), await makeUpdate(hybridPlan, client as ClientMember, 1));
+  await writeExpected(plan);
+} finally {
+  await rm(scratch, { recursive: true, force: true });
+}
