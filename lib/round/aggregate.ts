@@ -1,5 +1,6 @@
 /** The aggregator's part: verify each update, sum those that hold, say why the others do not. */
 import { basename } from 'node:path';
+import { sharesSectionBytes } from '../custody/sharing.js';
 import type { TrustedPlan } from '../custody/trusted-plan.js';
 import { checkShares, checkUpdate } from '../custody/trusted-update.js';
 import { RefusedError, TensorGuardError } from '../errors.js';
@@ -48,12 +49,14 @@ class Round {
   readonly refused: RefusedUpdate[] = [];
   readonly sum: CiphertextSum;
   readonly #clients = new Set<string>();
+  readonly #shares: Uint8Array;
 
   constructor(
     private readonly options: AggregateOptions,
     private readonly spool: Spool,
   ) {
     this.sum = new CiphertextSum(options.plan.arithmetic);
+    this.#shares = new Uint8Array(sharesSectionBytes(options.plan.body));
   }
 
   async take(path: string): Promise<void> {
@@ -93,7 +96,9 @@ class Round {
         `The plan decodes a sum of at most ${plan.body.lwe.maxClients} updates, and that many are in it.`,
       );
     }
-    const shares = await container.readSection('shares');
+    // One buffer for all: the section has the same size in every update.
+    const shares = this.#shares;
+    await container.readSectionInto('shares', shares);
     await checkShares(container, shares);
     await container.readSectionInto('ciphertext', this.sum.slot());
     await this.sum.accept();

@@ -2,10 +2,11 @@
 import { spawnSync } from 'node:child_process';
 import { BuildError } from './run.mjs';
 
-// Node 20's own requirements: an addon that asks for more would fail where Node itself runs.
-const FLOORS = { GLIBC: '2.28', GLIBCXX: '3.4.25', CXXABI: '1.3.11' };
+// glibc as Node 20 itself requires it; libstdc++ of gcc 11 (Debian 12, Ubuntu 22.04, RHEL 9), since a std::exception_ptr
+// that crosses threads needs its CXXABI_1.3.13.
+const FLOORS = { GLIBC: '2.28', GLIBCXX: '3.4.29', CXXABI: '1.3.13' };
 
-/** Throws BuildError where `file` needs a newer glibc or libstdc++ than Node 20 does. */
+/** Throws BuildError where `file` needs a newer glibc or libstdc++ than these. */
 export function checkLibraryFloor(file, objdump) {
   const { status, stdout, error } = spawnSync(objdump, ['-T', file], { encoding: 'utf8' });
   if (status !== 0) throw new BuildError(`${objdump} -T ${file} failed: ${error?.message ?? 'see above'}`);
@@ -15,7 +16,9 @@ export function checkLibraryFloor(file, objdump) {
     );
     const newest = versions.sort(compareVersions).at(-1);
     if (newest !== undefined && compareVersions(newest, floor) > 0) {
-      throw new BuildError(`${file} needs ${library}_${newest}, and Node 20 runs with ${library}_${floor}.`);
+      throw new BuildError(
+        `${file} needs ${library}_${newest}, which is newer than the floor of a release, ${library}_${floor}.`,
+      );
     }
   }
 }

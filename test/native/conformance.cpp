@@ -73,6 +73,7 @@ int run_checks(const Options& options) {
   check_custody(run);
   check_scalar_rounds(run);
   check_rounds(run, *supported_kernels().front());
+  check_refusals(run, *supported_kernels().front());
   for (const KernelTable* table : tables) {
     check_streams(run, *table);
     check_transforms(run, *table);
@@ -81,6 +82,7 @@ int run_checks(const Options& options) {
     check_sums(run, *table);
     check_engine(run, *table);
     check_rounds(run, *table);
+    check_refusals(run, *table);
   }
   const int status = report.finish();
   if (tables.empty()) std::printf("Nothing was compared with scalar: no other instruction set was to be.\n");

@@ -48,6 +48,7 @@ void check_engine(const Run& run, const KernelTable& table);
 
 // Whole rounds on any instruction set, scalar included: what was encrypted comes out again, or is refused.
 void check_rounds(const Run& run, const KernelTable& table);
+void check_refusals(const Run& run, const KernelTable& table);
 
 }  // namespace conformance
 }  // namespace tensorguard

@@ -77,8 +77,9 @@ void for_each_format(const Run& run, Random& random, const Check& check) {
   for (size_t i = 0; i < run.cases(1, 13); ++i)
     for (const ParameterSet& set : kParameterSets)
       for (uint32_t bits = set.min_wire_bits; bits <= set.max_wire_bits; ++bits, ++turn) {
-        // Quick, the larger ring keeps a third of its widths: it is twice the work.
-        if (run.quick && set.id == 0 && bits % 3 != 1) continue;
+        // Quick, the larger ring keeps a third of its widths: it is twice the work. Among them are 12 and 27,
+        // where the factor of the modulus switch is cut off most, and its bounds matter.
+        if (run.quick && set.id == 0 && bits % 3 != 0) continue;
         const WireFormat format = shaped(run, random, set, bits, turn);
         const char* error = format_error(format);
         run.report.check(error == nullptr, "%s: %s", described(format).c_str(),

@@ -1,4 +1,4 @@
-// Whole rounds on one instruction set: several clients, a sum, custodians, an opening; and what is refused.
+// Whole rounds on one instruction set: several clients, a sum, custodians, an opening.
 
 #include <algorithm>
 #include <string>
@@ -96,30 +96,6 @@ void check_round(const Run& run, const KernelTable& table, const WireFormat& for
                    "%s: residuals reach half a step", name.c_str());
 }
 
-// One value beyond the bound: its size is told, and nothing is left that could be sent.
-void check_refusal(const Run& run, const KernelTable& table, const WireFormat& format, Random& random) {
-  const std::string name = described(format);
-  EncryptionCase input(random, format, Values::kFields);
-  input.value_bound = (1u << (format.field_bits - 1)) - 1;
-  const size_t at = random.one_in(2) ? format.value_count - 1 : random.word() % format.value_count;
-  const int32_t bound = static_cast<int32_t>(input.value_bound);
-
-  input.values[at] = random.one_in(2) ? bound : -bound;
-  const Encrypted allowed = encrypted(table, input, 1);
-  run.report.check(allowed.largest == input.value_bound, "%s: the bound itself at %zu gives %u", name.c_str(),
-                   at, allowed.largest);
-  const std::vector<uint8_t> nothing(allowed.ciphertext.size(), 0);
-  run.report.check(contents(allowed.ciphertext) != nothing, "%s: wiped at the bound", name.c_str());
-
-  input.values[at] = random.one_in(2) ? bound + 1 : -bound - 1;
-  const Encrypted refused = encrypted(table, input, 1);
-  run.report.check(refused.largest == input.value_bound + 1, "%s: a value beyond the bound at %zu gives %u",
-                   name.c_str(), at, refused.largest);
-  run.report.equal(refused.ciphertext, nothing, "%s: ciphertext not wiped", name.c_str());
-  for (const Buffer<uint8_t>& share : refused.shares)
-    run.report.equal(share, std::vector<uint8_t>(share.size(), 0), "%s: share not wiped", name.c_str());
-}
-
 }  // namespace
 
 void check_rounds(const Run& run, const KernelTable& table) {
@@ -131,15 +107,6 @@ void check_rounds(const Run& run, const KernelTable& table) {
       check_round(run, table, wire_format(set, 17, 1, 10, 8, 0), 1, 1, random);
       check_round(run, table, wire_format(set, 22, 2, 8, 3, 1500), 3, 4, random);
       check_round(run, table, wire_format(set, 18, 2, 6, 9, 1), 2, 3, random);
-    }
-  run.report.group(table.name, "values beyond the bound");
-  for (size_t i = 0; i < run.cases(1, 20); ++i)
-    for (const ParameterSet& set : kParameterSets) {
-      if (run.quick && set.id == 0) continue;
-      // In whole chunks, read in place, and in a last one that is staged.
-      check_refusal(run, table, wire_format(set, 20, 3, 5, 16, 0), random);
-      check_refusal(run, table, wire_format(set, 16, 1, 9, 8, 0), random);
-      check_refusal(run, table, wire_format(set, 20, 2, 7, 3, 700), random);
     }
 }
 
