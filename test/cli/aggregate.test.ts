@@ -10,7 +10,7 @@ import {
   SEALED,
   updateFile,
 } from './support/small-round.js';
-import { refuseUntouched } from './support/snapshot.js';
+import { refuseAllUntouched, refuseUntouched } from './support/snapshot.js';
 
 interface Refused {
   readonly source: string;
@@ -128,29 +128,33 @@ describe('aggregate', function () {
     expect(document).to.include({ accepted: SEALED });
   });
 
-  it('refuses below the quorum, saying why each file does not count', async () => {
-    const message = await refuseUntouched(
-      [...aggregate(updateFile(1), updateFile(2), 'bad/truncated.tgu').slice(0, -1), 'C.tga'],
+  it('refuses below the quorum, saying why each file does not count, and sources that are not there', async () => {
+    const into = (...sources: string[]): string[] => [...aggregate(...sources).slice(0, -1), 'C.tga'];
+    const two = goodFiles.slice(0, 2);
+    const [below, , missing] = await refuseAllUntouched(
+      [
+        {
+          what: 'two good files and a bad one',
+          args: into(...two, 'bad/truncated.tgu'),
+          exitCode: 1,
+          code: 'aggregate.below-quorum',
+        },
+        {
+          what: 'an empty directory',
+          args: into('mixed/deeper.d'),
+          exitCode: 1,
+          code: 'aggregate.below-quorum',
+        },
+        {
+          what: 'no such directory',
+          args: into(...goodFiles, 'nowhere'),
+          exitCode: 1,
+          code: 'aggregate.no-such-source',
+        },
+      ],
       { cwd },
-      { exitCode: 1, code: 'aggregate.below-quorum' },
     );
-    expect(message).to.include('2 of 3 updates').and.include('quorum is 3').and.include('truncated.tgu');
-  });
-
-  it('refuses an empty directory', async () => {
-    await refuseUntouched(
-      [...aggregate('mixed/deeper.d').slice(0, -1), 'C.tga'],
-      { cwd },
-      { exitCode: 1, code: 'aggregate.below-quorum' },
-    );
-  });
-
-  it('refuses a source that is not there', async () => {
-    const message = await refuseUntouched(
-      [...aggregate('updates', 'nowhere').slice(0, -1), 'C.tga'],
-      { cwd },
-      { exitCode: 1, code: 'aggregate.no-such-source' },
-    );
-    expect(message).to.include('nowhere');
+    expect(below).to.include('2 of 3 updates').and.include('quorum is 3').and.include('truncated.tgu');
+    expect(missing).to.include('nowhere');
   });
 });

@@ -44,7 +44,10 @@ describe('doctor', function () {
     it(`ends with 1 and says why where TENSORGUARD_FORCE_ISA is ${isa}`, async () => {
       const cwd = await temporaryDirectory();
       const env = { TENSORGUARD_FORCE_ISA: isa };
-      const ended = await tensorguard(['doctor', '--json'], { cwd, env });
+      const [ended, lines] = await Promise.all([
+        tensorguard(['doctor', '--json'], { cwd, env }),
+        tensorguard(['doctor'], { cwd, env }),
+      ]);
       expect(ended.exitCode).to.equal(1);
       const document = documentOf(ended);
       expect(document['ok']).to.equal(false);
@@ -53,7 +56,6 @@ describe('doctor', function () {
       expect(failed[0]?.detail).to.match(
         new RegExp(`^TENSORGUARD_FORCE_ISA is "${isa}".*${reason}.*unset it, or set it to one of: scalar`),
       );
-      const lines = await tensorguard(['doctor'], { cwd, env });
       expect(lines.exitCode).to.equal(1);
       expect(lines.stdout).to.match(/^FAIL {2}native addon: TENSORGUARD_FORCE_ISA/m);
     });

@@ -7,7 +7,7 @@ import { openContainer } from '../../lib/package/reader.js';
 import { writeContainer } from '../../lib/package/writer.js';
 import { succeed, tensorguard } from './support/command.js';
 import { copyOfSmallRound, SEALED, smallRound, updateFile } from './support/small-round.js';
-import { refuseUntouched, snapshot } from './support/snapshot.js';
+import { refuseAllUntouched, refuseUntouched, snapshot } from './support/snapshot.js';
 
 const ANSWERS = ['--answers', 'S1.tgs', 'S2.tgs', 'S3.tgs'];
 const UPDATES = Array.from({ length: SEALED }, (_, i) => updateFile(i + 1));
@@ -78,55 +78,34 @@ describe('open', function () {
     );
   });
 
-  it('refuses to verify against fewer updates, or against one twice', async () => {
-    await refuseUntouched(
-      open('A.tga', ...ANSWERS, '--verify', ...UPDATES.slice(1), '--out', 'X'),
-      { cwd },
-      { exitCode: 1, code: 'open.updates-missing' },
-    );
-    await refuseUntouched(
-      open('A.tga', ...ANSWERS, '--verify', ...UPDATES, UPDATES[0] as string, '--out', 'X'),
-      { cwd },
-      { exitCode: 1, code: 'open.update-not-in-set' },
-    );
-  });
-
-  it('refuses fewer answers than the threshold, and the same answer thrice', async () => {
-    await refuseUntouched(
-      open('A.tga', '--answers', 'S1.tgs', 'S2.tgs', '--out', 'X'),
-      { cwd },
-      { exitCode: 1, code: 'open.too-few-answers' },
-    );
-    await refuseUntouched(
-      open('A.tga', '--answers', 'S1.tgs', 'S1.tgs', 'S1.tgs', '--out', 'X'),
-      { cwd },
-      { exitCode: 1, code: 'open.duplicate-answer' },
-    );
-  });
-
-  it('refuses an answer with a changed byte', async () => {
+  it('refuses updates, answers and outputs that do not fit, and changes nothing', async () => {
     const bytes = await readFile(join(cwd, 'S1.tgs'));
     bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1);
     await writeFile(join(cwd, 'changed.tgs'), bytes);
-    await refuseUntouched(
-      open('A.tga', '--answers', 'changed.tgs', 'S2.tgs', 'S3.tgs', '--out', 'X'),
-      { cwd },
-      { exitCode: 1, code: 'container.digest-mismatch' },
-    );
-  });
-
-  it('refuses to replace a directory that holds anything but an adapter', async () => {
     await mkdir(join(cwd, 'mine'));
     await writeFile(join(cwd, 'mine', 'thesis.tex'), 'years of work');
-    await refuseUntouched(
-      open('A.tga', ...ANSWERS, '--out', 'mine'),
+    const verify = (...updates: string[]): string[] =>
+      open('A.tga', ...ANSWERS, '--verify', ...updates, '--out', 'X');
+    const answers = (...files: string[]): string[] => open('A.tga', '--answers', ...files, '--out', 'X');
+    const cases = [
+      ['fewer updates', verify(...UPDATES.slice(1)), 'open.updates-missing'],
+      ['one update twice', verify(...UPDATES, UPDATES[0] as string), 'open.update-not-in-set'],
+      ['fewer answers than the threshold', answers('S1.tgs', 'S2.tgs'), 'open.too-few-answers'],
+      ['the same answer thrice', answers('S1.tgs', 'S1.tgs', 'S1.tgs'), 'open.duplicate-answer'],
+      ['a changed answer', answers('changed.tgs', 'S2.tgs', 'S3.tgs'), 'container.digest-mismatch'],
+      [
+        'no directory for an adapter',
+        open('A.tga', ...ANSWERS, '--out', 'mine'),
+        'adapter.directory-not-empty',
+      ],
+    ] as const;
+    await refuseAllUntouched(
+      [
+        ...cases.map(([what, args, code]) => ({ what, args, exitCode: 1 as const, code })),
+        { what: 'no answers', args: open('A.tga', '--out', 'X'), exitCode: 2, code: 'usage' },
+      ],
       { cwd },
-      { exitCode: 1, code: 'adapter.directory-not-empty' },
     );
-  });
-
-  it('takes a missing --answers for a usage error', async () => {
-    await refuseUntouched(open('A.tga', '--out', 'X'), { cwd }, { exitCode: 2, code: 'usage' });
   });
 });
 

@@ -13,7 +13,7 @@ import {
   SMALL_SHAPES,
   updateFile,
 } from './support/small-round.js';
-import { refuseUntouched, snapshot } from './support/snapshot.js';
+import { refuseAllUntouched, refuseUntouched, snapshot } from './support/snapshot.js';
 
 /** It has sealed nothing yet. */
 const FRESH = CLIENTS;
@@ -58,54 +58,34 @@ describe('seal', function () {
     expect(again?.equals(first as Buffer)).to.equal(true);
   });
 
-  it('refuses a second delta for the same round', async () => {
-    await refuseUntouched(
-      seal(adapterDirectory(2), 1, '--out', 'U.tgu'),
-      { cwd },
-      { exitCode: 1, code: 'client.round-already-sealed' },
-    );
-  });
-
-  it('refuses an adapter of other shapes, naming the tensor', async () => {
+  it('refuses what cannot be averaged with the others, and changes nothing', async () => {
     const shapes = SMALL_SHAPES.map(({ name, shape }) => ({
       name,
       shape: name.includes('lora_A') ? [RANK, 97] : shape,
     }));
     await writeSyntheticAdapter(join(cwd, 'wide'), { seed: 'wide', shapes, config: smolVlaConfig(RANK) });
-    const message = await refuseUntouched(
-      seal('wide', FRESH, '--out', 'U.tgu'),
-      { cwd },
-      { exitCode: 1, code: 'adapter.other-schema' },
-    );
-    expect(message).to.include('lora_A').and.include('[4, 97]').and.include('[4, 96]');
-  });
-
-  it('refuses an adapter of another scale, whose factors cannot be averaged', async () => {
     const config = { ...smolVlaConfig(RANK), lora_alpha: 64 };
     await writeSyntheticAdapter(join(cwd, 'strong'), { seed: 'strong', shapes: SMALL_SHAPES, config });
-    const message = await refuseUntouched(
-      seal('strong', FRESH, '--out', 'U.tgu'),
+    const out = ['--out', 'U.tgu'];
+    const sealWith = (plan: string, directory: string): string[] => [
+      ...['seal', adapterDirectory(FRESH), '--plan', plan, '--client', directory, ...out],
+    ];
+    const cases = [
+      ['a second delta', seal(adapterDirectory(2), 1, ...out), 'client.round-already-sealed'],
+      ['other shapes', seal('wide', FRESH, ...out), 'adapter.other-schema'],
+      ['another scale', seal('strong', FRESH, ...out), 'adapter.other-config'],
+      ['another role', sealWith('R.tgp', 'fleet/owner'), 'key.wrong-role'],
+      ['no plan', sealWith('A.tga', clientDirectory(FRESH)), 'container.wrong-kind'],
+    ] as const;
+    const messages = await refuseAllUntouched(
+      [
+        ...cases.map(([what, args, code]) => ({ what, args, exitCode: 1 as const, code })),
+        { what: 'no output', args: seal(adapterDirectory(FRESH), FRESH), exitCode: 2, code: 'usage.out' },
+      ],
       { cwd },
-      { exitCode: 1, code: 'adapter.other-config' },
     );
-    expect(message).to.include('lora_alpha');
-  });
-
-  it('refuses the directory of another role, and a plan that is none', async () => {
-    await refuseUntouched(
-      ['seal', adapterDirectory(1), '--plan', 'R.tgp', '--client', 'fleet/owner', '--out', 'U.tgu'],
-      { cwd },
-      { exitCode: 1, code: 'key.wrong-role' },
-    );
-    await refuseUntouched(
-      ['seal', adapterDirectory(1), '--plan', 'A.tga', '--client', clientDirectory(FRESH), '--out', 'U.tgu'],
-      { cwd },
-      { exitCode: 1, code: 'container.wrong-kind' },
-    );
-  });
-
-  it('takes neither --out nor --dry-run for a usage error', async () => {
-    await refuseUntouched(seal(adapterDirectory(FRESH), FRESH), { cwd }, { exitCode: 2, code: 'usage.out' });
+    expect(messages[1]).to.include('lora_A').and.include('[4, 97]').and.include('[4, 96]');
+    expect(messages[2]).to.include('lora_alpha');
   });
 
   it('seals a delta for a later round only with a close record that does not list it', async () => {

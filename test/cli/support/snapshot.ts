@@ -41,16 +41,17 @@ export interface Refusal {
   readonly code: string;
 }
 
-/** As {@link refuseUntouched}, for many commands in one process. */
-export async function refuseAllUntouched(cases: readonly Refusal[], options: RunOptions): Promise<void> {
+/** As {@link refuseUntouched}, for many commands in one process; returns their messages. */
+export async function refuseAllUntouched(cases: readonly Refusal[], options: RunOptions): Promise<string[]> {
   const before = await snapshot(options.cwd);
   const all = await tensorguardEach(
     cases.map(({ args }) => [...args, '--json']),
     options,
   );
   expect(all).to.have.length(cases.length);
-  for (const [i, { what, args, ...expected }] of cases.entries()) {
-    refusalOf([`(${what})`, ...args], all[i] as (typeof all)[number], expected);
-  }
+  const messages = cases.map(({ what, args, ...expected }, i) =>
+    refusalOf([`(${what})`, ...args], all[i] as (typeof all)[number], expected),
+  );
   expect(await snapshot(options.cwd)).to.deep.equal(before);
+  return messages;
 }
