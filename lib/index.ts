@@ -27,9 +27,9 @@ export { type AnyContainer, type Container, openAnyContainer, openContainer } fr
 export { createSigningKey, type LocalSigningKey, type SigningKey } from './package/signing-key.js';
 export { containerBytes, encodeContainer, writeContainer } from './package/writer.js';
 export { type AggregateOptions, type Aggregation, aggregateUpdates } from './round/aggregate.js';
+export { closeRound } from './round/close-round.js';
 export { createFleet, type FleetOptions } from './round/fleet.js';
 export {
-  closeRound,
   type OpenedRoundReport,
   type OpenOptions,
   type OwnerIdentity,

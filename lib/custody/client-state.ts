@@ -130,6 +130,21 @@ export class ClientState {
   }
 
   /**
+   * The update that was sealed from this delta under this plan, if it was: a retry may have it at any time.
+   *
+   * @throws EnvironmentError `client.stored-update-missing`
+   * @throws RefusedError `client.round-closed` where the round was closed without it
+   */
+  async storedUpdate(plan: Uint8Array, deltaDigest: Uint8Array): Promise<StoredUpdate | undefined> {
+    requireBytes32('plan', plan);
+    requireBytes32('delta digest', deltaDigest);
+    const claim = this.claimOfPlan(plan);
+    if (claim?.update_fingerprint == null || !sameBytes(claim.delta, deltaDigest)) return undefined;
+    if (claim.state === 'released') throw roundClosed(plan);
+    return this.requireStored(claim, claim.update_fingerprint);
+  }
+
+  /**
    * Claims a delta for a plan; on the disk when this returns.
    *
    * @returns 'new' if the caller may encrypt, or the update that was already sealed from this delta under

@@ -4,6 +4,7 @@ import { adapterSchema, adapterSchemaFingerprint } from '../adapter/adapter-sche
 import type { PeftAdapter } from '../adapter/peft.js';
 import { type AdapterConfig, parseAdapterConfig } from '../adapter/peft-config.js';
 import type { SafetensorsReader } from '../adapter/safetensors-reader.js';
+import { countElements } from '../adapter/tensor-info.js';
 import { RefusedError } from '../errors.js';
 import type { PlanBody } from '../package/messages/plan.js';
 import { quantizeUniform, uniformScale } from '../pipeline/uniform.js';
@@ -89,7 +90,7 @@ export interface QuantizedDelta {
 }
 
 function largestTensor(plan: PlanBody): number {
-  return Math.max(...plan.tensors.map(({ shape }) => shape.reduce((a, b) => a * b, 1)));
+  return Math.max(...plan.tensors.map(({ name, shape }) => countElements(name, shape)));
 }
 
 /**
@@ -114,7 +115,7 @@ export async function quantizeDelta(
   let offset = 0;
   let saturatedValues = 0;
   for (const tensor of plan.tensors) {
-    const count = tensor.shape.reduce((a, b) => a * b, 1);
+    const count = countElements(tensor.name, tensor.shape);
     const delta = trained.subarray(0, count);
     await adapter.readTensor(tensor.name, delta);
     if (base !== undefined && start !== undefined) {

@@ -1,6 +1,7 @@
 /** The owner's part: from an aggregate and the custodians' answers to the average adapter. */
 import { loadPeftAdapter, writePeftAdapter } from '../adapter/peft.js';
 import type { TensorToWrite } from '../adapter/safetensors-writer.js';
+import { countElements } from '../adapter/tensor-info.js';
 import { type OpenedAnswer, readAnswer, requireAnswers } from '../custody/answers.js';
 import { checkAggregate, contributions, type TrustedAggregate } from '../custody/contributions.js';
 import type { SecretBytes } from '../custody/secret-bytes.js';
@@ -9,10 +10,8 @@ import type { TrustedPlan } from '../custody/trusted-plan.js';
 import { checkUpdate } from '../custody/trusted-update.js';
 import { ParameterError, RefusedError, VerificationError } from '../errors.js';
 import { type OpenReport, openAggregate } from '../lwe/open.js';
-import type { CloseBody } from '../package/messages/close.js';
 import { type Container, openContainer } from '../package/reader.js';
 import type { SigningKey } from '../package/signing-key.js';
-import { containerBytes, encodeContainer } from '../package/writer.js';
 import { dequantizeMean, uniformScale } from '../pipeline/uniform.js';
 import { requirePlannedAdapter } from './adapter-delta.js';
 import { CiphertextSum } from './ciphertext-sum.js';
@@ -113,7 +112,7 @@ async function writeAverage(options: OpenOptions, sums: Int32Array, contributors
     let offset = 0;
     const tensors: TensorToWrite[] = [];
     for (const { name, shape, dtype, clip } of plan.body.tensors) {
-      const count = shape.reduce((a, b) => a * b, 1);
+      const count = countElements(name, shape);
       const from = offset;
       offset += count;
       const scale = uniformScale(clip, plan.body.lwe.bits);
@@ -142,8 +141,7 @@ async function openSum(
 ): Promise<{ readonly sums: Int32Array; readonly report: OpenedRoundReport }> {
   const { plan, owner } = options;
   const aggregate = await checkAggregate(container, plan);
-  await requireNotClosed(owner.records, plan, aggregate);
-  await owner.records.requireSameSet(plan.fingerprint, aggregate.set);
+  await owner.records.requireOpenable(plan.fingerprint, aggregate.set);
   // The owner relies on nobody for who is in the sum: it checks every signed header itself.
   for await (const contribution of contributions(container, plan)) void contribution;
   const answers = await readAnswers(options, aggregate.set);
@@ -162,6 +160,7 @@ async function openSum(
       values: sums,
     }),
   );
+  // Refused where the round was closed meanwhile: that released the clients' deltas.
   await owner.records.recordOpened({
     plan: plan.fingerprint,
     set: aggregate.set,
@@ -169,8 +168,6 @@ async function openSum(
     ledgerHeads: answers.map(({ custodian, ledgerHead }) => ({ custodian, head: ledgerHead })),
     openedAtMs: Date.now(),
   });
-  // A close record that was written meanwhile counts: it may have released the clients' deltas.
-  await requireNotClosed(owner.records, plan, aggregate);
   const report = {
     ...opened,
     contributors,
@@ -196,77 +193,4 @@ export async function openRound(options: OpenOptions): Promise<OpenedRoundReport
   } finally {
     await container.close();
   }
-}
-
-/** @throws RefusedError `open.round-closed` where the close record does not list this set */
-async function requireNotClosed(
-  records: RoundRecords,
-  plan: TrustedPlan,
-  aggregate: TrustedAggregate,
-): Promise<void> {
-  const record = await records.closed(plan.fingerprint);
-  if (record === undefined) return;
-  const close = await openContainer(record, 'close');
-  const opened = close.body.opened;
-  const same =
-    opened.length === aggregate.updates.length &&
-    opened.every((update, i) => Buffer.compare(update, aggregate.updates[i] as Uint8Array) === 0);
-  if (!same) {
-    throw new RefusedError(
-      'open.round-closed',
-      `Round ${plan.body.round} was closed ${opened.length === 0 ? 'with none opened' : 'with another set'}; its clients may ` +
-        'have sealed their deltas again. Opening it now could give one of them away.',
-    );
-  }
-}
-
-/**
- * Ends a round with a signed close record: the updates that were opened, or none and why. The first record of a plan is
- * the one that counts; closing again gives it back, byte for byte.
- *
- * @throws RefusedError `close.another-set` where the round opened another set than this aggregate's
- */
-export async function closeRound(
-  owner: OwnerIdentity,
-  plan: TrustedPlan,
-  aggregatePath: string | undefined,
-  reason: string | undefined,
-): Promise<{ readonly record: Uint8Array; readonly body: CloseBody }> {
-  const earlier = await owner.records.closed(plan.fingerprint);
-  if (earlier !== undefined) return { record: earlier, body: (await openContainer(earlier, 'close')).body };
-  const opened = await owner.records.opened(plan.fingerprint);
-  let set = opened?.set;
-  if (aggregatePath !== undefined) {
-    const container = await openContainer(aggregatePath, 'aggregate');
-    try {
-      const aggregate = await checkAggregate(container, plan);
-      if (set !== undefined && Buffer.compare(set, aggregate.set) !== 0) {
-        throw new RefusedError(
-          'close.another-set',
-          'The round opened another set than this aggregate holds. Pass the aggregate that was opened.',
-        );
-      }
-      set = aggregate.set;
-    } finally {
-      await container.close();
-    }
-  }
-  const { fleet, policy, cohort, round } = plan.body;
-  const container = await encodeContainer({
-    kind: 'close',
-    body: {
-      fleet,
-      policy,
-      cohort,
-      round,
-      plan: plan.fingerprint,
-      opened: opened === undefined ? [] : [...opened.updates],
-      ...(set !== undefined && { set }),
-      ...(opened === undefined && { reason: reason ?? 'the round was closed before it was opened' }),
-    },
-    sections: [],
-    signer: owner.signing,
-  });
-  const record = await owner.records.recordClosed(plan.fingerprint, containerBytes(container));
-  return { record, body: (await openContainer(record, 'close')).body };
 }

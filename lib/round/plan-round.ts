@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { adapterSchema, adapterSchemaFingerprint } from '../adapter/adapter-schema.js';
 import { loadPeftAdapter, type PeftAdapter } from '../adapter/peft.js';
+import { countElements } from '../adapter/tensor-info.js';
 import type { TrustedRoster } from '../custody/roster.js';
 import { checkPlan } from '../custody/trusted-plan.js';
 import { ParameterError } from '../errors.js';
@@ -88,7 +89,7 @@ export async function planRound(options: PlanOptions): Promise<PlannedRound> {
   const like = await loadPeftAdapter(options.like);
   try {
     const tensors = await planTensors(options, like);
-    const valueCount = tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+    const valueCount = tensors.reduce((sum, { name, shape }) => sum + countElements(name, shape), 0);
     const arithmetic = planArithmetic({
       parameterSet: options.parameterSet,
       bits: options.bits,

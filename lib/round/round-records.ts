@@ -1,6 +1,6 @@
 /**
- * The owner's records: which set each plan's round opened, and how it was closed. One small file a fact, written once:
- * neither can be replaced by another, and what is on the disk survives a crash.
+ * The owner's records: what each plan's round came to, and its close record. A round has one outcome, a set that was
+ * opened or none, in one file that is created once: opening and closing at the same time cannot both have their way.
  */
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,16 +8,27 @@ import { z } from 'zod';
 import { FormatError, RefusedError } from '../errors.js';
 import { replaceFile } from '../files.js';
 
+const OUTCOME = '.outcome.json';
 const hexDigest = z.string().regex(/^[0-9a-f]{64}$/);
 
-const openedSchema = z.strictObject({
-  format: z.literal('tensorguard-native opened round'),
-  plan: hexDigest,
-  set: hexDigest,
-  updates: z.array(hexDigest).min(1),
-  openedAtMs: z.int().min(0),
-  ledgerHeads: z.array(z.strictObject({ custodian: z.string(), head: hexDigest })),
-});
+const outcomeSchema = z.discriminatedUnion('outcome', [
+  z.strictObject({
+    format: z.literal('tensorguard-native round outcome'),
+    outcome: z.literal('opened'),
+    plan: hexDigest,
+    set: hexDigest,
+    updates: z.array(hexDigest).min(1),
+    openedAtMs: z.int().min(0),
+    ledgerHeads: z.array(z.strictObject({ custodian: z.string(), head: hexDigest })),
+  }),
+  z.strictObject({
+    format: z.literal('tensorguard-native round outcome'),
+    outcome: z.literal('none'),
+    plan: hexDigest,
+    set: hexDigest.optional(),
+    reason: z.string().min(1),
+  }),
+]);
 
 export interface OpenedRound {
   readonly plan: Uint8Array;
@@ -26,6 +37,18 @@ export interface OpenedRound {
   readonly openedAtMs: number;
   readonly ledgerHeads: readonly { readonly custodian: string; readonly head: Uint8Array }[];
 }
+
+/** A round that ends without an average. */
+export interface UnopenedRound {
+  readonly plan: Uint8Array;
+  /** The set that could not be opened, where there was one. */
+  readonly set?: Uint8Array;
+  readonly reason: string;
+}
+
+export type RoundOutcome =
+  | ({ readonly outcome: 'opened' } & OpenedRound)
+  | ({ readonly outcome: 'none' } & UnopenedRound);
 
 const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const fromHex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
@@ -40,35 +63,54 @@ async function readIfThere(path: string): Promise<Buffer | undefined> {
 }
 
 export class RoundRecords {
-  constructor(private readonly directory: string) {}
+  readonly #rounds: string;
+
+  /** @param directory the owner's */
+  constructor(directory: string) {
+    this.#rounds = join(directory, 'rounds');
+  }
 
   #path(plan: Uint8Array, extension: string): string {
-    return join(this.directory, 'rounds', `${toHex(plan)}${extension}`);
+    return join(this.#rounds, `${toHex(plan)}${extension}`);
   }
 
-  /** Which updates were opened is for the owner alone, as its keys beside it are. */
-  async #createDirectory(): Promise<void> {
-    await mkdir(join(this.directory, 'rounds'), { recursive: true, mode: 0o700 });
+  /** Creates a record, on the disk when this returns; false where there is one already. */
+  async #create(path: string, data: string | Uint8Array): Promise<boolean> {
+    // Which updates were opened is for the owner alone, as its keys beside it are.
+    await mkdir(this.#rounds, { recursive: true, mode: 0o700 });
+    try {
+      await replaceFile(path, data, { mode: 0o600, exclusive: true });
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+      throw error;
+    }
   }
 
-  async #makeDirectory(): Promise<void> {
-    await mkdir(join(this.directory, 'rounds'), { recursive: true, mode: 0o700 });
-  }
-
-  /** @throws FormatError `owner.record-malformed` */
-  async opened(plan: Uint8Array): Promise<OpenedRound | undefined> {
-    const path = this.#path(plan, '.opened.json');
+  /** What the round came to, if it has ended. @throws FormatError `owner.record-malformed` */
+  async outcome(plan: Uint8Array): Promise<RoundOutcome | undefined> {
+    const path = this.#path(plan, OUTCOME);
     const bytes = await readIfThere(path);
     if (bytes === undefined) return undefined;
-    let parsed: z.infer<typeof openedSchema>;
+    let parsed: z.infer<typeof outcomeSchema>;
     try {
-      parsed = openedSchema.parse(JSON.parse(bytes.toString('utf8')));
+      parsed = outcomeSchema.parse(JSON.parse(bytes.toString('utf8')));
     } catch (cause) {
       throw new FormatError('owner.record-malformed', `${path} is damaged. Restore it from a backup.`, {
         cause,
       });
     }
+    if (parsed.outcome === 'none') {
+      const { set, reason } = parsed;
+      return {
+        outcome: 'none',
+        plan: fromHex(parsed.plan),
+        reason,
+        ...(set !== undefined && { set: fromHex(set) }),
+      };
+    }
     return {
+      outcome: 'opened',
       plan: fromHex(parsed.plan),
       set: fromHex(parsed.set),
       updates: parsed.updates.map(fromHex),
@@ -78,36 +120,21 @@ export class RoundRecords {
   }
 
   /**
-   * Records that a set was opened; on the disk when this returns. The same set again is fine.
+   * Refuses a set that the round may not be opened with any more.
    *
-   * @throws RefusedError `open.another-set`
+   * @throws RefusedError `open.another-set`, `open.round-closed`
    */
-  async recordOpened(round: OpenedRound): Promise<void> {
-    const document = {
-      format: 'tensorguard-native opened round',
-      plan: toHex(round.plan),
-      set: toHex(round.set),
-      updates: round.updates.map(toHex),
-      openedAtMs: round.openedAtMs,
-      ledgerHeads: round.ledgerHeads.map(({ custodian, head }) => ({ custodian, head: toHex(head) })),
-    };
-    await this.#createDirectory();
-    await this.#makeDirectory();
-    try {
-      await replaceFile(this.#path(round.plan, '.opened.json'), `${JSON.stringify(document, null, 2)}\n`, {
-        mode: 0o600,
-        exclusive: true,
-      });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      await this.requireSameSet(round.plan, round.set);
+  async requireOpenable(plan: Uint8Array, set: Uint8Array): Promise<void> {
+    const outcome = await this.outcome(plan);
+    if (outcome === undefined) return;
+    if (outcome.outcome === 'none') {
+      throw new RefusedError(
+        'open.round-closed',
+        'The round was closed with none opened; its clients may have sealed their deltas again. Opening it now could ' +
+          'give one of them away.',
+      );
     }
-  }
-
-  /** @throws RefusedError `open.another-set` where another set of this plan was opened before */
-  async requireSameSet(plan: Uint8Array, set: Uint8Array): Promise<void> {
-    const earlier = await this.opened(plan);
-    if (earlier !== undefined && Buffer.compare(earlier.set, set) !== 0) {
+    if (Buffer.compare(outcome.set, set) !== 0) {
       throw new RefusedError(
         'open.another-set',
         'Another set of updates was opened under this plan. Two averages that differ by one client give that client ' +
@@ -116,20 +143,59 @@ export class RoundRecords {
     }
   }
 
+  /**
+   * Records that a set was opened; on the disk when this returns. The same set again is fine.
+   *
+   * @throws RefusedError `open.another-set`, `open.round-closed`
+   */
+  async recordOpened(round: OpenedRound): Promise<void> {
+    const document = {
+      format: 'tensorguard-native round outcome',
+      outcome: 'opened',
+      plan: toHex(round.plan),
+      set: toHex(round.set),
+      updates: round.updates.map(toHex),
+      openedAtMs: round.openedAtMs,
+      ledgerHeads: round.ledgerHeads.map(({ custodian, head }) => ({ custodian, head: toHex(head) })),
+    };
+    const created = await this.#create(
+      this.#path(round.plan, OUTCOME),
+      `${JSON.stringify(document, null, 2)}\n`,
+    );
+    if (!created) await this.requireOpenable(round.plan, round.set);
+  }
+
+  /** Ends a round that was not opened: the outcome that stands, which is the earlier one where there was one. */
+  async endUnopened(round: UnopenedRound): Promise<RoundOutcome> {
+    const document = {
+      format: 'tensorguard-native round outcome',
+      outcome: 'none',
+      plan: toHex(round.plan),
+      ...(round.set !== undefined && { set: toHex(round.set) }),
+      reason: round.reason,
+    };
+    const created = await this.#create(
+      this.#path(round.plan, OUTCOME),
+      `${JSON.stringify(document, null, 2)}\n`,
+    );
+    const earlier = created ? undefined : await this.outcome(round.plan);
+    return earlier ?? { outcome: 'none', ...round };
+  }
+
   /** The newest ledger head that was seen of each custodian: what the next plan lists. */
   async ledgerHeads(): Promise<{ custodian: string; head: Uint8Array }[]> {
-    const directory = join(this.directory, 'rounds');
-    const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    const names = await readdir(this.#rounds).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
       throw error;
     });
     const newest = new Map<string, { openedAtMs: number; head: Uint8Array }>();
-    for (const name of names.filter((entry) => entry.endsWith('.opened.json'))) {
-      const round = await this.opened(fromHex(name.slice(0, 64)));
-      for (const { custodian, head } of round?.ledgerHeads ?? []) {
-        const openedAtMs = round?.openedAtMs ?? 0;
-        if (openedAtMs >= (newest.get(custodian)?.openedAtMs ?? 0))
-          newest.set(custodian, { openedAtMs, head });
+    for (const name of names.filter((entry) => entry.endsWith(OUTCOME))) {
+      const round = await this.outcome(fromHex(name.slice(0, -OUTCOME.length)));
+      if (round?.outcome !== 'opened') continue;
+      for (const { custodian, head } of round.ledgerHeads) {
+        if (round.openedAtMs >= (newest.get(custodian)?.openedAtMs ?? 0)) {
+          newest.set(custodian, { openedAtMs: round.openedAtMs, head });
+        }
       }
     }
     return [...newest].map(([custodian, { head }]) => ({ custodian, head }));
@@ -142,13 +208,7 @@ export class RoundRecords {
 
   /** Keeps the first close record of a plan; returns the one that counts. */
   async recordClosed(plan: Uint8Array, record: Uint8Array): Promise<Uint8Array> {
-    await this.#createDirectory();
-    try {
-      await replaceFile(this.#path(plan, '.tgc'), record, { exclusive: true });
-      return record;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      return (await this.closed(plan)) ?? record;
-    }
+    const created = await this.#create(this.#path(plan, '.tgc'), record);
+    return (created ? undefined : await this.closed(plan)) ?? record;
   }
 }

@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { loadPeftAdapter } from '../adapter/peft.js';
+import { countElements, DTYPE_SIZE_BYTES } from '../adapter/tensor-info.js';
 import { classifyTensor } from '../adapter/tensor-roles.js';
 import type { ClientState, StoredUpdate } from '../custody/client-state.js';
 import { requireClient, requireOwnKey } from '../custody/roster.js';
@@ -47,8 +48,6 @@ export interface SealedUpdateFile extends SealReport, StoredUpdate {
   readonly replayed: boolean;
 }
 
-const BYTES_PER_VALUE = { F32: 4, F16: 2, BF16: 2 } as const;
-
 interface PreparedDelta {
   readonly quantized: QuantizedDelta;
   readonly modules: string[];
@@ -60,13 +59,6 @@ async function prepare(options: SealOptions): Promise<PreparedDelta> {
   const { plan, client } = options;
   const listed = requireClient(plan.roster, client.id);
   requireOwnKey(listed.keys, client.signing.publicKeys, `client "${client.id}"`);
-  const { deadline } = plan.body;
-  if (deadline !== undefined && (options.now ?? Date.now()) > deadline) {
-    throw new RefusedError(
-      'plan.deadline-passed',
-      `The round's deadline was ${new Date(deadline).toISOString()}. Seal for the next round.`,
-    );
-  }
   const started = performance.now();
   const adapter = await loadPeftAdapter(options.adapter);
   try {
@@ -79,7 +71,7 @@ async function prepare(options: SealOptions): Promise<PreparedDelta> {
       );
       const modules = [...new Set(adapter.tensors.names.map((name) => classifyTensor(name).module))].sort();
       const originalBytes = plan.body.tensors.reduce(
-        (sum, { shape, dtype }) => sum + shape.reduce((a, b) => a * b, 1) * BYTES_PER_VALUE[dtype],
+        (sum, { name, shape, dtype }) => sum + countElements(name, shape) * DTYPE_SIZE_BYTES[dtype],
         0,
       );
       return {
@@ -101,8 +93,20 @@ async function prepare(options: SealOptions): Promise<PreparedDelta> {
   }
 }
 
+/** @throws RefusedError `plan.deadline-passed` */
+function requireInTime({ plan, now }: SealOptions): void {
+  const { deadline } = plan.body;
+  if (deadline !== undefined && (now ?? Date.now()) > deadline) {
+    throw new RefusedError(
+      'plan.deadline-passed',
+      `The round's deadline was ${new Date(deadline).toISOString()}. Seal for the next round.`,
+    );
+  }
+}
+
 /** What sealing would do, without doing it: nothing is claimed, encrypted or written. */
 export async function dryRunSeal(options: SealOptions): Promise<SealReport> {
+  requireInTime(options);
   const { quantized, report } = await prepare(options);
   quantized.values.fill(0);
   return report;
@@ -119,6 +123,9 @@ export async function sealUpdate(options: SealOptions): Promise<SealedUpdateFile
   const { quantized, modules, report, compressMs } = await prepare(options);
   try {
     const { fleet, policy, cohort, round } = plan.body;
+    const earlier = await client.state.storedUpdate(plan.fingerprint, quantized.digest);
+    if (earlier !== undefined) return { ...report, ...earlier, replayed: true };
+    requireInTime(options);
     const claim = await client.state.claim({
       fleet,
       policy,

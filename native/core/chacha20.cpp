@@ -3,23 +3,6 @@
 #include "secure_memory.h"
 
 namespace tensorguard {
-namespace {
-
-inline uint32_t rotate_left(uint32_t x, int count) { return (x << count) | (x >> (32 - count)); }
-
-inline void quarter_round(uint32_t& a, uint32_t& b, uint32_t& c, uint32_t& d) {
-  a += b;
-  d = rotate_left(d ^ a, 16);
-  c += d;
-  b = rotate_left(b ^ c, 12);
-  a += b;
-  d = rotate_left(d ^ a, 8);
-  c += d;
-  b = rotate_left(b ^ c, 7);
-}
-
-}  // namespace
-
 void load_key(const uint8_t bytes[32], uint32_t key[8]) {
   for (int i = 0; i < 8; ++i)
     key[i] = static_cast<uint32_t>(bytes[4 * i]) | static_cast<uint32_t>(bytes[4 * i + 1]) << 8 |

@@ -3,20 +3,6 @@
 #include <cstring>
 
 namespace tensorguard {
-namespace {
-
-uint32_t absolute(int32_t value) {
-  const uint32_t sign = static_cast<uint32_t>(value >> 31);
-  return (static_cast<uint32_t>(value) ^ sign) - sign;
-}
-
-uint32_t larger(uint32_t a, uint32_t b) {
-  const uint64_t difference = static_cast<uint64_t>(a) - b;
-  return b + (static_cast<uint32_t>(difference) & ~static_cast<uint32_t>(difference >> 32));
-}
-
-}  // namespace
-
 uint32_t stage_messages(const WireFormat& format, uint32_t n, const Chunk& chunk, const int32_t* values,
                         uint32_t* rows) {
   std::memset(rows, 0, n * kChunkLanes * sizeof(uint32_t));
@@ -28,7 +14,7 @@ uint32_t stage_messages(const WireFormat& format, uint32_t n, const Chunk& chunk
         chunk.value_count - plane < chunk.coefficients ? chunk.value_count - plane : chunk.coefficients;
     const int32_t* source = values + chunk.first_value + plane;
     for (size_t c = 0; c < present; ++c) {
-      largest = larger(largest, absolute(source[c]));
+      largest = larger_of(largest, absolute_of(static_cast<uint32_t>(source[c])));
       rows[c / chunk.lanes * kChunkLanes + c % chunk.lanes] += static_cast<uint32_t>(source[c])
                                                                << (field * format.field_bits);
     }

@@ -36,7 +36,8 @@ const KernelTable* kernels_by_name(const std::string& name) {
 
 const KernelTable* select_kernels(std::string& error) {
   const char* forced = std::getenv("TENSORGUARD_FORCE_ISA");
-  if (forced == nullptr) return supported_kernels().back();
+  // An empty variable is how scripts leave one unset.
+  if (forced == nullptr || *forced == '\0') return supported_kernels().back();
   const KernelTable* table = kernels_by_name(forced);
   if (table != nullptr) return table;
   const std::string name = forced;

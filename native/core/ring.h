@@ -74,6 +74,18 @@ inline uint32_t reduce_once(uint32_t x, uint32_t modulus) {
   return static_cast<uint32_t>(difference) + (modulus & static_cast<uint32_t>(difference >> 32));
 }
 
+// The larger of two, without a branch.
+inline uint32_t larger_of(uint32_t a, uint32_t b) {
+  const uint64_t difference = static_cast<uint64_t>(a) - b;
+  return b + (static_cast<uint32_t>(difference) & ~static_cast<uint32_t>(difference >> 32));
+}
+
+// |a| of a word read as a signed integer, without a branch; 2^31 for the smallest.
+inline uint32_t absolute_of(uint32_t a) {
+  const uint32_t sign = static_cast<uint32_t>(static_cast<int32_t>(a) >> 31);
+  return (a ^ sign) - sign;
+}
+
 // x * w mod q in [0, q), with w's Shoup companion; x any 32-bit value, w < q.
 inline uint32_t multiply_shoup(uint32_t x, uint32_t w, uint32_t shoup, uint32_t q) {
   const uint32_t quotient = static_cast<uint32_t>((static_cast<uint64_t>(x) * shoup) >> 32);

@@ -37,17 +37,9 @@ struct ChaChaRows {
   ChaChaRows& operator=(const ChaChaRows&) = delete;
 
  private:
-  static uint32_t rotate(uint32_t x, int count) { return (x << count) | (x >> (32 - count)); }
   static void public_column(uint32_t a, uint32_t b, uint32_t c, uint32_t out[4]) {
     uint32_t d = 0;
-    a += b;
-    d = rotate(d ^ a, 16);
-    c += d;
-    b = rotate(b ^ c, 12);
-    a += b;
-    d = rotate(d ^ a, 8);
-    c += d;
-    b = rotate(b ^ c, 7);
+    tensorguard::quarter_round(a, b, c, d);
     out[0] = a;
     out[1] = b;
     out[2] = c;

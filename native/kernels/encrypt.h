@@ -28,16 +28,11 @@ class EncryptKernel {
     for (size_t chunk = chunk_begin; chunk < chunk_end; chunk += kChunksPerGroup) group(chunk, chunk_end);
     alignas(64) uint32_t largest[Lanes::kCount];
     Lanes::store(largest, largest_);
-    for (uint32_t value : largest) staged_largest_ = reduce_larger(staged_largest_, value);
+    for (uint32_t value : largest) staged_largest_ = larger_of(staged_largest_, value);
     return staged_largest_;
   }
 
  private:
-  static uint32_t reduce_larger(uint32_t a, uint32_t b) {
-    const uint64_t difference = static_cast<uint64_t>(a) - b;
-    return b + (static_cast<uint32_t>(difference) & ~static_cast<uint32_t>(difference >> 32));
-  }
-
   void group(size_t first_chunk, size_t chunk_end) {
     const WireFormat& format = job_.format;
     MessageRows messages;
@@ -63,8 +58,8 @@ class EncryptKernel {
       } else {
         // A chunk that is absent is computed on zeros and thrown away.
         if (present[c])
-          staged_largest_ = reduce_larger(staged_largest_,
-                                          stage_messages(format, Ring::kN, chunks[c], job_.values, staged));
+          staged_largest_ =
+              larger_of(staged_largest_, stage_messages(format, Ring::kN, chunks[c], job_.values, staged));
         messages.field[0].chunk[c] = staged;
         sink.chunk[c] = staged_out;
       }

@@ -36,14 +36,8 @@ struct Lanes {
   }
   // x >= modulus ? x - modulus : x, unsigned.
   static Word reduce(Word x, Word modulus) { return reduce_once(x, modulus); }
-  static Word max_unsigned(Word a, Word b) {
-    const uint64_t difference = static_cast<uint64_t>(a) - b;
-    return b + (static_cast<uint32_t>(difference) & ~static_cast<uint32_t>(difference >> 32));
-  }
-  static Word absolute(Word a) {
-    const uint32_t sign = static_cast<uint32_t>(static_cast<int32_t>(a) >> 31);
-    return (a ^ sign) - sign;
-  }
+  static Word max_unsigned(Word a, Word b) { return larger_of(a, b); }
+  static Word absolute(Word a) { return absolute_of(a); }
 
   // Sums of squares of signed lanes, 64 bits wide.
   using Squares = uint64_t;

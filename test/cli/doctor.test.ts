@@ -34,6 +34,14 @@ describe('doctor', function () {
     expect(addon?.detail).to.match(/^scalar \(this machine runs scalar/);
   });
 
+  it('takes an empty TENSORGUARD_FORCE_ISA for one that is not set', async () => {
+    const cwd = await temporaryDirectory();
+    const { document } = await succeed(['doctor'], { cwd, env: { TENSORGUARD_FORCE_ISA: '' } });
+    const addon = (document['checks'] as Check[]).find(({ name }) => name === 'native addon');
+    const fastest = native().supportedInstructionSets.at(-1) as string;
+    expect(addon?.detail.startsWith(`${fastest} `)).to.equal(true);
+  });
+
   const unsupported = KNOWN.find((isa) => !native().supportedInstructionSets.includes(isa)) as string;
   for (const [isa, reason] of [
     ['bogus', 'not an instruction set known here'],

@@ -2,8 +2,14 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { openContainer } from '../../lib/package/reader.js';
-import { closeRound, openRound } from '../../lib/round/open-round.js';
-import { type OpenedRound, RoundRecords } from '../../lib/round/round-records.js';
+import { closeRound } from '../../lib/round/close-round.js';
+import { openRound } from '../../lib/round/open-round.js';
+import {
+  type OpenedRound,
+  type RoundOutcome,
+  RoundRecords,
+  type UnopenedRound,
+} from '../../lib/round/round-records.js';
 import { expectRefusal } from '../custody/support/refusals.js';
 import { temporaryDirectory } from '../custody/support/temporary-directory.js';
 import { pathsBelow } from './support/directories.js';
@@ -41,7 +47,7 @@ describe('closing a round', () => {
     const out = round.path('-average');
     await expectRefusal('open.round-closed', () => round.open(aggregate, answers, { out }));
     expect(await pathsBelow(out)).to.deep.equal([]);
-    expect(await round.owner().records.opened(round.plan.fingerprint)).to.equal(undefined);
+    expect((await round.owner().records.outcome(round.plan.fingerprint))?.outcome).to.equal('none');
     const again = await closeRound(round.owner(), round.plan, undefined, undefined);
     expect(Buffer.from(again.record)).to.deep.equal(Buffer.from(record));
     round.end();
@@ -75,6 +81,32 @@ describe('closing a round', () => {
       openRound({ owner: { ...owner, records }, plan: round.plan, aggregate, answers, out }),
     );
     expect(await pathsBelow(out)).to.deep.equal([]);
+    round.end();
+  });
+
+  it('lists what is opened while it is being closed, after it had looked', async () => {
+    const round = await start();
+    const aggregate = await round.aggregate(await round.sealAll());
+    const answers = await round.answers(aggregate, [1, 2]);
+    class OpenedMeanwhile extends RoundRecords {
+      override async endUnopened(unopened: UnopenedRound): Promise<RoundOutcome> {
+        await round.open(aggregate, answers);
+        return super.endUnopened(unopened);
+      }
+    }
+    const owner = { ...round.owner(), records: new OpenedMeanwhile(join(round.directory, 'owner')) };
+    const { body } = await closeRound(owner, round.plan, aggregate, 'in a hurry');
+    expect(body.opened).to.have.length(3);
+    expect(body.reason).to.equal(undefined);
+    round.end();
+  });
+
+  it('refuses a reason that no record can carry, before anything is decided', async () => {
+    const round = await start();
+    await expectRefusal('close.bad-reason', () =>
+      closeRound(round.owner(), round.plan, undefined, 'two\nlines'),
+    );
+    expect(await round.owner().records.outcome(round.plan.fingerprint)).to.equal(undefined);
     round.end();
   });
 

@@ -67,7 +67,7 @@ describe('a custodian that lies', () => {
     const out = lone.path('-average');
     await expectRefusal('open.residual-too-large', () => lone.open(sum, [lie], { out }));
     expect(await pathsBelow(out)).to.deep.equal([]);
-    expect(await lone.owner().records.opened(lone.plan.fingerprint)).to.equal(undefined);
+    expect(await lone.owner().records.outcome(lone.plan.fingerprint)).to.equal(undefined);
     lone.end();
   });
 
@@ -181,7 +181,7 @@ describe('an aggregator that shifts the sum', () => {
     const out = round.path('-average');
     await expectRefusal('open.sum-shifted', () => round.open(shifted, answers, { out, verify: updates }));
     expect(await pathsBelow(out)).to.deep.equal([]);
-    expect(await round.owner().records.opened(round.plan.fingerprint)).to.equal(undefined);
+    expect(await round.owner().records.outcome(round.plan.fingerprint)).to.equal(undefined);
   });
 
   it('is not caught by a check of fewer updates, more, or one twice', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { openContainer } from '../../lib/package/reader.js';
 import { aggregateUpdates } from '../../lib/round/aggregate.js';
-import { closeRound } from '../../lib/round/open-round.js';
+import { closeRound } from '../../lib/round/close-round.js';
 import { copyUpdate } from '../../lib/round/seal-update.js';
 import { expectRefusal } from '../custody/support/refusals.js';
 import { temporaryDirectory } from '../custody/support/temporary-directory.js';
@@ -109,7 +109,7 @@ describe('a step that loses its power before any of its writes', () => {
       states.add(isNew ? 'new' : 'old');
       if (isNew) {
         await expectAverage(out, average);
-        const opened = await round.owner().records.opened(round.plan.fingerprint);
+        const opened = await round.owner().records.outcome(round.plan.fingerprint);
         expect(opened, `cut at write ${at}: written before it was recorded`).not.to.equal(undefined);
       }
       await round.open(aggregate, answers, { out });

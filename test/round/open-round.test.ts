@@ -63,7 +63,8 @@ describe('opening a round', () => {
     const tensors = (out: string): Promise<Buffer> => readFile(join(out, 'adapter_model.safetensors'));
     expect(await tensors(again.out)).to.deep.equal(await tensors(first.out));
     expect(into.out).to.equal(first.out);
-    expect((await round.owner().records.opened(round.plan.fingerprint))?.updates).to.have.length(3);
+    const outcome = await round.owner().records.outcome(round.plan.fingerprint);
+    expect(outcome).to.have.property('updates').with.length(3);
     round.end();
   });
 
@@ -91,7 +92,7 @@ describe('opening a round', () => {
     await expectRefusal('open.duplicate-answer', () => round.open(three, [first, first], { out }));
     await expectRefusal('answer.wrong-set', () => round.open(four, answers, { out }));
     expect(await pathsBelow(out)).to.deep.equal([]);
-    expect(await round.owner().records.opened(round.plan.fingerprint)).to.equal(undefined);
+    expect(await round.owner().records.outcome(round.plan.fingerprint)).to.equal(undefined);
     round.end();
   });
 

@@ -26,17 +26,20 @@ describe('the owner’s records', () => {
   });
 
   it('know nothing of a round before it was opened or closed', async () => {
-    expect(await records.opened(bytes32('plan'))).to.equal(undefined);
+    expect(await records.outcome(bytes32('plan'))).to.equal(undefined);
     expect(await records.closed(bytes32('plan'))).to.equal(undefined);
     expect(await records.ledgerHeads()).to.deep.equal([]);
-    await records.requireSameSet(bytes32('plan'), bytes32('any set'));
+    await records.requireOpenable(bytes32('plan'), bytes32('any set'));
   });
 
   it('give back what was opened, as it was first recorded', async () => {
     const first = opened('set', 5, [['c1', 'head']]);
     await records.recordOpened(first);
     await records.recordOpened({ ...first, openedAtMs: 9 });
-    expect(await new RoundRecords(directory).opened(bytes32('plan'))).to.deep.equal(first);
+    expect(await new RoundRecords(directory).outcome(bytes32('plan'))).to.deep.equal({
+      outcome: 'opened',
+      ...first,
+    });
   });
 
   it('hold one set a plan, also where two are recorded at once', async () => {
@@ -50,11 +53,35 @@ describe('the owner’s records', () => {
       'open.another-set',
     ]);
     const winner = ['a', 'b', 'c', 'd'][outcomes.findIndex(({ status }) => status === 'fulfilled')] as string;
-    expect((await records.opened(bytes32('plan')))?.set).to.deep.equal(bytes32(winner));
+    expect((await records.outcome(bytes32('plan')))?.set).to.deep.equal(bytes32(winner));
     await expectRefusal('open.another-set', () =>
-      records.requireSameSet(bytes32('plan'), bytes32(`not ${winner}`)),
+      records.requireOpenable(bytes32('plan'), bytes32(`not ${winner}`)),
     );
     expect(await readdir(join(directory, 'rounds'))).to.have.length(1);
+  });
+
+  it('hold one outcome a round, opened or not, also where both are recorded at once', async () => {
+    for (let attempt = 0; attempt < 20; attempt += 1) {
+      const plan = bytes32(`plan ${attempt}`);
+      const [open, end] = await Promise.allSettled([
+        new RoundRecords(directory).recordOpened({ ...opened('set'), plan }),
+        new RoundRecords(directory).endUnopened({ plan, reason: 'late' }),
+      ]);
+      const outcome = await records.outcome(plan);
+      // Closing always learns what stands; opening is refused where closing came first.
+      expect(end).to.have.deep.property('value', outcome);
+      expect(open.status).to.equal(outcome?.outcome === 'opened' ? 'fulfilled' : 'rejected');
+      if (open.status === 'rejected') expect(open.reason).to.have.property('code', 'open.round-closed');
+    }
+  });
+
+  it('end a round without an average for good', async () => {
+    const ended = { plan: bytes32('plan'), set: bytes32('set'), reason: 'an outlier' };
+    await records.endUnopened(ended);
+    const again = await records.endUnopened({ plan: bytes32('plan'), reason: 'another' });
+    expect(again).to.deep.equal({ outcome: 'none', ...ended });
+    await expectRefusal('open.round-closed', () => records.recordOpened(opened('set')));
+    expect(await records.ledgerHeads()).to.deep.equal([]);
   });
 
   it('keep the first close record, which is what every later one becomes', async () => {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { openContainer } from '../../lib/package/reader.js';
-import { closeRound } from '../../lib/round/open-round.js';
+import { closeRound } from '../../lib/round/close-round.js';
 import { copyUpdate, dryRunSeal } from '../../lib/round/seal-update.js';
 import { expectRefusal } from '../custody/support/refusals.js';
 import { temporaryDirectory } from '../custody/support/temporary-directory.js';
@@ -94,6 +94,8 @@ describe('sealing an update', () => {
     await expectRefusal('plan.deadline-passed', () => round.seal(1, { now: 1_000_001 }));
     expect(await pathsBelow(join(round.directory, 'client-1', 'sealed'))).to.deep.equal([]);
     expect((await round.seal(1, { now: 1_000_000 })).replayed).to.equal(false);
+    // What was sealed in time may be fetched again at any time.
+    expect((await round.seal(1, { now: 1_000_001 })).replayed).to.equal(true);
   });
 
   it('counts the values that it clamps', async () => {

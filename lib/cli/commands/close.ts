@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { readTrustedPlan } from '../../custody/trusted-plan.js';
 import { replaceFile } from '../../files.js';
-import { closeRound } from '../../round/open-round.js';
+import { closeRound } from '../../round/close-round.js';
 import type { Output } from '../output.js';
 import { openOwner } from '../owner.js';
 

@@ -10,11 +10,14 @@ import {
 } from './common.js';
 import type { MessageType } from './message-type.js';
 
+/** Why nothing was opened. */
+export const closeReasonSchema = textSchema(2048);
+
 const closeShape = z.strictObject({
   ...plannedRoundFields,
   opened: fingerprintListSchema(MAX_CLIENTS),
   set: bytes32Schema.optional(),
-  reason: textSchema(2048).optional(),
+  reason: closeReasonSchema.optional(),
 });
 
 export type CloseBody = z.infer<typeof closeShape>;

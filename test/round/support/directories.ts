@@ -5,9 +5,14 @@ import { readdir } from 'node:fs/promises';
 import { expect } from 'chai';
 import { adapterValues, type ExpectedAverage } from './adapters.js';
 
-/** Every path below a directory, with none left out; empty where it does not exist. */
+/**
+ * Every path below a directory; empty where it does not exist. SQLite's own side files are left out: they go when the
+ * garbage collector finishes a closed database's last statement, whenever that is.
+ */
 export async function pathsBelow(directory: string): Promise<string[]> {
-  return existsSync(directory) ? (await readdir(directory, { recursive: true })).sort() : [];
+  if (!existsSync(directory)) return [];
+  const paths = await readdir(directory, { recursive: true });
+  return paths.filter((path) => !/\.sqlite-(wal|shm)$/.test(path)).sort();
 }
 
 /** The adapter in `directory` is `expected`, to the bit: all of it, or the tensors that are named. */
