@@ -1,8 +1,8 @@
 /** The rows of the client's state: which delta belongs to which plan, and which plans are closed. */
 import { z } from 'zod';
+import type { DatabaseDescription } from '../durable/database-schema.js';
+import { blobColumn } from '../durable/durable-database.js';
 import { VerificationError } from '../errors.js';
-import type { DatabaseDescription } from './database-schema.js';
-import { blobColumn } from './durable-database.js';
 
 /**
  * A claim is `held` until its plan's close record: then `opened`, for ever, or `released`. The partial index

@@ -19,6 +19,8 @@
 import { createHash } from 'node:crypto';
 import { lstat, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { DurableDatabase } from '../durable/durable-database.js';
+import { createPrivateDirectory } from '../durable/private-files.js';
 import { ParameterError } from '../errors.js';
 import { syncDirectory } from '../files.js';
 import {
@@ -33,9 +35,7 @@ import {
   updateNotWritten,
 } from './client-refusals.js';
 import { type ClaimRow, claimRow, closeRow, description } from './client-state-rows.js';
-import { DurableDatabase } from './durable-database.js';
 import { encodeFields, hex, requireBytes32, sameBytes } from './fields.js';
-import { createPrivateDirectory } from './private-files.js';
 import { describeRound, type RoundKey, requireRoundKey, sameRound } from './round-key.js';
 
 /** A wish to seal a delta under a plan. */

@@ -10,9 +10,9 @@ import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { createPrivateDirectory, errorCode } from '../durable/private-files.js';
 import { EnvironmentError, FormatError, RefusedError, type TensorGuardError } from '../errors.js';
 import { replaceFile } from '../files.js';
-import { createPrivateDirectory, errorCode } from './private-files.js';
 import { SecretBytes } from './secret-bytes.js';
 
 const MAX_FILE_BYTES = 1 << 20;

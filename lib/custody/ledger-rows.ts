@@ -1,9 +1,9 @@
 /** The rows of the custodian's ledger: their tables, and the bytes that its hash chain runs over. */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import type { DatabaseDescription } from '../durable/database-schema.js';
+import { blobColumn } from '../durable/durable-database.js';
 import { VerificationError } from '../errors.js';
-import type { DatabaseDescription } from './database-schema.js';
-import { blobColumn } from './durable-database.js';
 import { encodeFields } from './fields.js';
 import { roundFields } from './round-key.js';
 

@@ -12,8 +12,9 @@
  * restored backup is short as well. Against that, every answer carries the head of its claim, the owner's
  * next plan lists the heads that it saw, and a custodian that does not find its own there (`hasHead`) stops.
  */
+
+import { DurableDatabase } from '../durable/durable-database.js';
 import { ParameterError, RefusedError } from '../errors.js';
-import { DurableDatabase } from './durable-database.js';
 import { hex, requireBytes32, sameBytes } from './fields.js';
 import {
   answerRow,

@@ -6,11 +6,11 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { DatabaseDescription } from '../durable/database-schema.js';
+import { blobColumn, DurableDatabase } from '../durable/durable-database.js';
+import { errorCode } from '../durable/private-files.js';
 import { RefusedError, VerificationError } from '../errors.js';
-import type { DatabaseDescription } from './database-schema.js';
-import { blobColumn, DurableDatabase } from './durable-database.js';
 import { hex, requireBytes32, requireInteger, sameBytes } from './fields.js';
-import { errorCode } from './private-files.js';
 
 export interface PinnedRoster {
   /** Hash of the owner's signing keys, 32 bytes. */

@@ -7,7 +7,7 @@ export const LAYERS = [
   ['round', 'rollout', 'evaluation'],
   ['custody', 'pipeline', 'package', 'store', 'observability'],
   ['lwe', 'adapter', 'privacy', 'policy'],
-  ['native.ts'],
+  ['native.ts', 'durable'],
 ];
 
 /** The unit that a file belongs to: its folder in lib, or a top-level file by its own name. */

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { native } from '../../lib/native.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { documentOf, succeed, tensorguard } from './support/command.js';
 import { snapshot } from './support/snapshot.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 interface Check {
   readonly name: string;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { readFleetFile } from '../../lib/cli/fleet-file.js';
 import { EnvironmentError, FormatError } from '../../lib/errors.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const GOOD = {
   format: 'tensorguard-native fleet',

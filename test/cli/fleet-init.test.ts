@@ -1,10 +1,10 @@
 import { lstat, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { succeed } from './support/command.js';
 import { CLIENTS, smallRound } from './support/small-round.js';
 import { refuseAllUntouched, refuseUntouched } from './support/snapshot.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 describe('fleet init', function () {
   this.timeout(60_000);

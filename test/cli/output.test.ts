@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { formatBytes, jsonText } from '../../lib/cli/output.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { type Ended, runNode } from './support/command.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 /** Runs statements with an `out` of their own in a process of their own, on a terminal or not. */
 async function withOutput(json: boolean, terminal: boolean, statements: string): Promise<Ended> {

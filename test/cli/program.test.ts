@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { packageRoot } from '../../lib/native.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { documentOf, succeed, tensorguard } from './support/command.js';
 import { smallRound } from './support/small-round.js';
 import { refuseAllUntouched, refuseUntouched } from './support/snapshot.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 describe('the command line', function () {
   this.timeout(60_000);

@@ -5,9 +5,9 @@ import { setDigest } from '../../lib/package/fingerprint.js';
 import { openContainer } from '../../lib/package/reader.js';
 import { craftAnswer, craftUpdate, packedResidues, signAgain } from '../round/support/forgery.js';
 import { TestRound } from '../round/support/round.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32 } from './support/bytes.js';
-import { expectRefusal } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 describe('a custodian’s answer as the owner reads it', () => {
   let round: TestRound;

@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { type AnswerBinding, answerInfo, type ShareBinding, shareInfo } from '../../lib/custody/bindings.js';
 import { hex } from '../../lib/custody/fields.js';
+import { expectRefusal } from '../support/refusals.js';
 import { bytes32 } from './support/bytes.js';
-import { expectRefusal } from './support/refusals.js';
 
 // Few, short values: collisions are to be found where neighbouring fields look alike.
 const name = fc.string({ unit: fc.constantFrom('a', 'b', '\u0001', '\u0000'), minLength: 1, maxLength: 3 });

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { createClientState, openClientState } from '../../lib/custody/client-state.js';
 import { replaceFile } from '../../lib/files.js';
+import { outcomeOf } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32 } from './support/bytes.js';
 import { atEveryKillPoint, ended, startChild } from './support/child.js';
 import type { ClientChildArgument, ClientChildMessage } from './support/client-child.js';
-import { outcomeOf } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 const round = (number: number) => ({ fleet: 'fleet', policy: 'policy', cohort: 'all', round: number });
 const deltaDigest = bytes32('delta');

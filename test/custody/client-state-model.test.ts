@@ -4,9 +4,9 @@ import fc from 'fast-check';
 import { type ClientState, createClientState, openClientState } from '../../lib/custody/client-state.js';
 import { hex } from '../../lib/custody/fields.js';
 import { replaceFile } from '../../lib/files.js';
+import { outcomeOf } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32 } from './support/bytes.js';
-import { outcomeOf } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 type Step =
   | { readonly kind: 'restart' }

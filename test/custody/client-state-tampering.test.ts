@@ -2,9 +2,9 @@ import { truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'libsql';
 import { createClientState, openClientState } from '../../lib/custody/client-state.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32 } from './support/bytes.js';
-import { expectRefusal } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 async function filledState(): Promise<{ directory: string; path: string }> {
   const directory = await temporaryDirectory();

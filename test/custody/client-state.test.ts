@@ -11,9 +11,9 @@ import {
 import { hex } from '../../lib/custody/fields.js';
 import { RefusedError } from '../../lib/errors.js';
 import { replaceFile } from '../../lib/files.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32 } from './support/bytes.js';
-import { expectRefusal } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 /** Delta `delta` for the plan of round `round`, which is named after its round unless `change` says otherwise. */
 function request(delta: string, round: number, change: Partial<SealRequest> = {}): SealRequest {

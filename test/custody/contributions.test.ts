@@ -5,9 +5,9 @@ import { setDigest } from '../../lib/package/fingerprint.js';
 import { type Container, openContainer } from '../../lib/package/reader.js';
 import { type Changes, craftUpdate, signAgain, withBitFlippedIn } from '../round/support/forgery.js';
 import { TestRound } from '../round/support/round.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32, withBitFlipped } from './support/bytes.js';
-import { expectRefusal } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 describe('an aggregate as the custodians and the owner take it', () => {
   let round: TestRound;

@@ -9,9 +9,9 @@ import { sealedShareSlot } from '../../lib/custody/sharing.js';
 import { openContainer } from '../../lib/package/reader.js';
 import { craftUpdate, signAgain } from '../round/support/forgery.js';
 import { TestRound } from '../round/support/round.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32 } from './support/bytes.js';
-import { expectRefusal } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 describe('a custodian', () => {
   let round: TestRound;

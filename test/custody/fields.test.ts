@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { encodeFields, type Field, hex } from '../../lib/custody/fields.js';
-import { expectRefusal } from './support/refusals.js';
+import { expectRefusal } from '../support/refusals.js';
 
 const text = fc.string({ unit: 'binary', minLength: 1, maxLength: 8 });
 const bytes = fc.uint8Array({ maxLength: 8 });

@@ -4,8 +4,8 @@ import { expect } from 'chai';
 import { hex } from '../../lib/custody/fields.js';
 import { generateKemKey, kemPublicKey, openSealed, sealTo } from '../../lib/custody/hpke.js';
 import { VerificationError } from '../../lib/errors.js';
+import { expectRefusal } from '../support/refusals.js';
 import { withBitFlipped } from './support/bytes.js';
-import { expectRefusal } from './support/refusals.js';
 
 const info = Buffer.from('what the message is bound to');
 const plaintext = Buffer.from('a share');

@@ -12,9 +12,9 @@ import {
   wipeKeys,
 } from '../../lib/custody/key-files.js';
 import { SecretBytes } from '../../lib/custody/secret-bytes.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32 } from './support/bytes.js';
-import { expectRefusal } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 const seedOf = (name: string) => new SecretBytes(bytes32(name));
 const base64Of = (name: string) => Buffer.from(bytes32(name)).toString('base64');

@@ -4,11 +4,11 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { createLedger, type Ledger, openLedger } from '../../lib/custody/ledger.js';
+import { outcomeOf } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32 } from './support/bytes.js';
 import { atEveryKillPoint, ended, startChild } from './support/child.js';
 import type { LedgerChildArgument, LedgerChildMessage } from './support/ledger-child.js';
-import { outcomeOf } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 async function newArgument(change: Partial<LedgerChildArgument> = {}): Promise<LedgerChildArgument> {
   const directory = await temporaryDirectory();

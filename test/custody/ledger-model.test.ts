@@ -3,9 +3,9 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { hex } from '../../lib/custody/fields.js';
 import { createLedger, type Ledger, openLedger } from '../../lib/custody/ledger.js';
+import { outcomeOf } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32 } from './support/bytes.js';
-import { outcomeOf } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 /** One call of `answerOnce`, or a crash and a restart. */
 type Step =

@@ -4,9 +4,9 @@ import { expect } from 'chai';
 import Database from 'libsql';
 import { createLedger, openLedger } from '../../lib/custody/ledger.js';
 import { VerificationError } from '../../lib/errors.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32 } from './support/bytes.js';
-import { expectRefusal } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 /** A closed ledger of three rounds, the second claimed and not answered: entries 1 to 5. */
 async function filledLedger(): Promise<string> {

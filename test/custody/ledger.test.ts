@@ -5,9 +5,9 @@ import { expect } from 'chai';
 import { hex } from '../../lib/custody/fields.js';
 import { type AnswerRequest, createLedger, type Ledger, openLedger } from '../../lib/custody/ledger.js';
 import { RefusedError } from '../../lib/errors.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32 } from './support/bytes.js';
-import { expectRefusal } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 function request(change: Partial<AnswerRequest> = {}): AnswerRequest {
   return {

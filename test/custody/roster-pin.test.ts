@@ -4,10 +4,10 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { openRosterPin, type RosterPin } from '../../lib/custody/roster-pin.js';
 import { RefusedError } from '../../lib/errors.js';
+import { expectRefusal, outcomeOf } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32 } from './support/bytes.js';
 import { atEveryKillPoint, ended, startChild } from './support/child.js';
-import { expectRefusal, outcomeOf } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 const owner = bytes32('owner');
 

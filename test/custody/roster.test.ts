@@ -15,8 +15,8 @@ import {
   signRoster,
   trustRosters,
 } from '../round/support/members.js';
-import { expectRefusal } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 describe('a trusted roster', () => {
   let members: Members;

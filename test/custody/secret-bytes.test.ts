@@ -1,7 +1,7 @@
 import { format, inspect } from 'node:util';
 import { expect } from 'chai';
 import { SecretBytes } from '../../lib/custody/secret-bytes.js';
-import { expectRefusal } from './support/refusals.js';
+import { expectRefusal } from '../support/refusals.js';
 
 const marker = 'correct horse battery staple 123';
 

@@ -7,8 +7,8 @@ import { parameterSet } from '../../lib/lwe/parameters.js';
 import { LWE_128, mod } from '../support/oracle/ring.js';
 import { seededValues, seededWords } from '../support/oracle/seeded.js';
 import { interpolate } from '../support/oracle/shamir.js';
+import { expectRefusal } from '../support/refusals.js';
 import { bytes32 } from './support/bytes.js';
-import { expectRefusal } from './support/refusals.js';
 
 const { n, q } = LWE_128;
 const CLIENTS = 3;

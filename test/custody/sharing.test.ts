@@ -15,8 +15,8 @@ import { bitStream } from '../support/oracle/packing.js';
 import { LWE_128, RINGS } from '../support/oracle/ring.js';
 import { seededBytes, seededWords, seededWordsWithEdges } from '../support/oracle/seeded.js';
 import { dealShares, expandShare, interpolate as interpolateByTheBook } from '../support/oracle/shamir.js';
+import { expectRefusal } from '../support/refusals.js';
 import { bytes32 } from './support/bytes.js';
-import { expectRefusal } from './support/refusals.js';
 
 const anyThreshold = fc
   .integer({ min: 1, max: 6 })

@@ -5,9 +5,9 @@ import type { PlanBody } from '../../lib/package/messages/plan.js';
 import { withSignatureChanged } from '../round/support/forgery.js';
 import { type RosterRules, rosterBody, signRoster, trustRosters } from '../round/support/members.js';
 import { signPlan, TestRound } from '../round/support/round.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32 } from './support/bytes.js';
-import { expectRefusal } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 describe('a trusted plan', () => {
   let round: TestRound;

@@ -3,9 +3,9 @@ import { checkShares, checkUpdate } from '../../lib/custody/trusted-update.js';
 import { openContainer } from '../../lib/package/reader.js';
 import { type CraftedUpdate, craftUpdate } from '../round/support/forgery.js';
 import { TestRound } from '../round/support/round.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32, withBitFlipped } from './support/bytes.js';
-import { expectRefusal } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
 
 describe('a trusted update', () => {
   let round: TestRound;

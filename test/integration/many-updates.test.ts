@@ -18,7 +18,7 @@ import { createSigningKey, type SigningKey } from '../../lib/package/signing-key
 import { containerBytes, encodeContainer } from '../../lib/package/writer.js';
 import { documentOf, runNode, succeed } from '../cli/support/command.js';
 import { writeSmallAdapters } from '../cli/support/small-round.js';
-import { temporaryDirectory } from '../cli/support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 /** Enough for code to be compiled and caches to be full. */
 const FEW = 600;

@@ -10,7 +10,7 @@ import {
   writeSmallAdapters,
 } from '../cli/support/small-round.js';
 import { snapshot } from '../cli/support/snapshot.js';
-import { temporaryDirectory } from '../cli/support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 describe('machines of different instruction sets', function () {
   this.timeout(60_000);

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { smolVlaShapes } from '../../lib/adapter/smolvla.js';
 import { writeSyntheticAdapter } from '../../lib/adapter/synthetic.js';
 import { succeed } from '../cli/support/command.js';
-import { temporaryDirectory } from '../cli/support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const MAX_BYTES_PER_VALUE = 2.2;
 

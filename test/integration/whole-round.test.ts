@@ -5,8 +5,8 @@ import { expect } from 'chai';
 import { ADAPTER_CONFIG_FILE, loadPeftAdapter } from '../../lib/adapter/peft.js';
 import { perturbAdapter } from '../../lib/adapter/synthetic.js';
 import { documentOf, succeed, tensorguard, tensorguardEach, twoAtATime } from '../cli/support/command.js';
-import { temporaryDirectory } from '../cli/support/temporary-directory.js';
 import { REAL_ADAPTERS, type RealAdapter, realAdapterDirectory } from '../support/real-adapters.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const CLIENTS = 16;
 /** Of what one robot learns: small beside the adapter's own values. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { temporaryDirectory } from '../custody/support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { expectedAverage } from './support/adapters.js';
 import { expectAverage } from './support/directories.js';
 import { TestRound } from './support/round.js';

@@ -10,8 +10,8 @@ import {
   RoundRecords,
   type UnopenedRound,
 } from '../../lib/round/round-records.js';
-import { expectRefusal } from '../custody/support/refusals.js';
-import { temporaryDirectory } from '../custody/support/temporary-directory.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { pathsBelow } from './support/directories.js';
 import { TestRound, type TestRoundOptions } from './support/round.js';
 

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { parameterSet } from '../../lib/lwe/parameters.js';
 import { openContainer } from '../../lib/package/reader.js';
-import { expectRefusal } from '../custody/support/refusals.js';
-import { temporaryDirectory } from '../custody/support/temporary-directory.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { expectedAverage } from './support/adapters.js';
 import { expectAverage, pathsBelow } from './support/directories.js';
 import { craftAnswer, craftUpdate, packedResidues, signAgain } from './support/forgery.js';

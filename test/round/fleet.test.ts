@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { openRole } from '../../lib/custody/role-directory.js';
 import { createFleet, type FleetOptions } from '../../lib/round/fleet.js';
-import { expectRefusal } from '../custody/support/refusals.js';
-import { temporaryDirectory } from '../custody/support/temporary-directory.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { pathsBelow } from './support/directories.js';
 
 describe('a fleet on one machine', () => {

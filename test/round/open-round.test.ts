@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { expectRefusal } from '../custody/support/refusals.js';
-import { temporaryDirectory } from '../custody/support/temporary-directory.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { expectedAverage, writeAdapter } from './support/adapters.js';
 import { expectAverage, pathsBelow } from './support/directories.js';
 import { TestRound, type TestRoundOptions } from './support/round.js';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { planRound } from '../../lib/round/plan-round.js';
-import { expectRefusal } from '../custody/support/refusals.js';
-import { temporaryDirectory } from '../custody/support/temporary-directory.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { adapterValues, writeAdapter } from './support/adapters.js';
 import { TestRound } from './support/round.js';
 

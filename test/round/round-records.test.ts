@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { type OpenedRound, RoundRecords } from '../../lib/round/round-records.js';
 import { bytes32 } from '../custody/support/bytes.js';
-import { expectRefusal } from '../custody/support/refusals.js';
-import { temporaryDirectory } from '../custody/support/temporary-directory.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 function opened(set: string, openedAtMs = 1, heads: readonly [string, string][] = []): OpenedRound {
   return {

@@ -13,7 +13,7 @@ import { aggregateUpdates } from '../../lib/round/aggregate.js';
 import { openRound } from '../../lib/round/open-round.js';
 import { planRound } from '../../lib/round/plan-round.js';
 import { RoundRecords } from '../../lib/round/round-records.js';
-import { temporaryDirectory } from '../custody/support/temporary-directory.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { expectedAverage } from '../round/support/adapters.js';
 import { expectAverage } from '../round/support/directories.js';
 import { signAgain } from '../round/support/forgery.js';

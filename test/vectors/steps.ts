@@ -10,8 +10,8 @@ import { openContainer } from '../../lib/package/reader.js';
 import { aggregateUpdates } from '../../lib/round/aggregate.js';
 import { openRound } from '../../lib/round/open-round.js';
 import { RoundRecords } from '../../lib/round/round-records.js';
-import { expectRefusal } from '../custody/support/refusals.js';
-import { temporaryDirectory } from '../custody/support/temporary-directory.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 import { pathsBelow } from '../round/support/directories.js';
 import { signAgain } from '../round/support/forgery.js';
 import {

@@ -1,8 +1,8 @@
 /** Pins rosters of several versions in a process of its own, watching that the pin only grows. */
 import { openRosterPin } from '../../../lib/custody/roster-pin.js';
+import { outcomeOf } from '../../support/refusals.js';
 import { bytes32 } from './bytes.js';
 import { countWrites } from './kill-point.js';
-import { outcomeOf } from './refusals.js';
 
 const argument = JSON.parse(process.argv[2] ?? '') as { directory: string; versions: number[] };
 

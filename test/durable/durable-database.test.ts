@@ -14,11 +14,11 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import Database from 'libsql';
 import { z } from 'zod';
-import type { DatabaseDescription } from '../../lib/custody/database-schema.js';
-import { blobColumn, DurableDatabase } from '../../lib/custody/durable-database.js';
+import type { DatabaseDescription } from '../../lib/durable/database-schema.js';
+import { blobColumn, DurableDatabase } from '../../lib/durable/durable-database.js';
 import { FormatError } from '../../lib/errors.js';
-import { expectRefusal } from './support/refusals.js';
-import { temporaryDirectory } from './support/temporary-directory.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
 
 const description: DatabaseDescription = {
   name: 'test file',

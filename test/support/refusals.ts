@@ -1,6 +1,6 @@
 /** Expecting an error by its code: the message is for people, the code is the contract. */
 import { expect } from 'chai';
-import { TensorGuardError } from '../../../lib/errors.js';
+import { TensorGuardError } from '../../lib/errors.js';
 
 /** The error that `action` fails with, which must carry `code`. */
 export async function expectRefusal(code: string, action: () => unknown): Promise<TensorGuardError> {
