@@ -8,12 +8,18 @@ import type { Elapsed } from './measure.js';
 export class ForcedProcess {
   readonly instructionSet: string;
   readonly #child: ChildProcess;
+  #failure: Error | undefined;
 
-  constructor(instructionSet: string) {
+  /** @param program what is forked; it answers each EncryptRequestMessage with an EncryptReplyMessage */
+  constructor(instructionSet: string, program = new URL('./encrypt-process.js', import.meta.url)) {
     this.instructionSet = instructionSet;
-    this.#child = fork(fileURLToPath(new URL('./encrypt-process.js', import.meta.url)), [], {
+    this.#child = fork(fileURLToPath(program), [], {
       env: { ...process.env, TENSORGUARD_FORCE_ISA: instructionSet },
       execArgv: [],
+    });
+    // For as long as the process lives: an error that nobody listens for would end the benchmark.
+    this.#child.on('error', (error) => {
+      this.#failure = error;
     });
   }
 
@@ -34,6 +40,7 @@ export class ForcedProcess {
       const settle = () => {
         this.#child.off('message', onMessage);
         this.#child.off('exit', onExit);
+        this.#child.off('error', onError);
       };
       const onMessage = (message: unknown) => {
         settle();
@@ -46,13 +53,19 @@ export class ForcedProcess {
         settle();
         fail(`its process ended (${signal ?? `exit code ${code}`}).`);
       };
+      const onError = (error: Error) => {
+        settle();
+        fail(`its process cannot be reached (${error.message}).`);
+      };
+      if (this.#failure !== undefined) return onError(this.#failure);
+      if (!this.#child.connected) return fail('its process has ended.');
       this.#child.on('message', onMessage);
       this.#child.on('exit', onExit);
-      if (!this.#child.connected) {
-        settle();
-        return fail('its process has ended.');
-      }
-      this.#child.send(request);
+      this.#child.on('error', onError);
+      // Without the callback, a process that ends just then (EPIPE) would be an error of nobody's request.
+      this.#child.send(request, (error) => {
+        if (error !== null) onError(error);
+      });
     });
   }
 

@@ -16,13 +16,22 @@ export interface NativeWireFormat {
   readonly plaintextBits: number;
   readonly fieldBits: number;
   readonly fold: number;
+  /** Index of the first ring element among those of the update. */
+  readonly firstElement: number;
 }
 
-export interface NativeEncryption extends NativeWireFormat {
-  /** Quantized values in the order of docs/protocol.md section 4, |v| <= valueBound. */
-  readonly values: Int32Array;
+export interface NativeSegment extends NativeWireFormat {
+  readonly valueCount: number;
+  /** Largest |value| that is accepted. */
   readonly valueBound: number;
-  /** Out: ringElements * n * wireBits / 8 bytes, beginning on a 4-byte boundary. */
+}
+
+export interface NativeEncryption {
+  /** Back to back in `values` and in `ciphertext`; ring elements are numbered without a gap. */
+  readonly segments: readonly NativeSegment[];
+  /** Quantized values in the order of docs/protocol.md section 4. */
+  readonly values: Int32Array;
+  /** Out: ringElements * n * wireBits / 8 bytes a segment, beginning on a 4-byte boundary. */
   readonly ciphertext: Uint8Array;
   readonly maskKey: Uint8Array;
   readonly planFingerprint: Uint8Array;
@@ -59,6 +68,66 @@ export interface NativeSum {
   readonly threads: number;
 }
 
+/** The public numbers behind one tensor's rotation and subsample; keys have 32 bytes. */
+export interface NativeRotation {
+  /** Blocks of 2^blockLog2 coordinates, 0..16; 0 rotates nothing. */
+  readonly blockLog2: number;
+  readonly signKey: Uint8Array;
+  readonly sampleKey: Uint8Array;
+  /** Below 2^28. */
+  readonly tensorIndex: number;
+}
+
+export interface NativeRotateAndSample extends NativeRotation {
+  /** In and out: n coordinates, left rotated. */
+  readonly values: Float32Array;
+  /** Out: K <= n coordinates; `values` itself where K = n. */
+  readonly kept: Float32Array;
+}
+
+export interface NativePlaceAndRotateBack extends NativeRotation {
+  readonly levels: Int32Array;
+  readonly scale: number;
+  /** Out. */
+  readonly values: Float32Array;
+}
+
+/** What secret randomness is hedged with, beside 32 bytes that the call takes from the system. */
+export interface NativeHedge {
+  readonly parameterSet: 0 | 1;
+  readonly planFingerprint: Uint8Array;
+  readonly prfKey: Uint8Array;
+  /** 16 bytes. */
+  readonly inputDigest: Uint8Array;
+}
+
+export interface NativeQuantization extends NativeHedge {
+  readonly values: Float32Array;
+  /** Values of each part, back to back. */
+  readonly counts: Uint32Array;
+  readonly factors: Float32Array;
+  /** 1..2^20. */
+  readonly limits: Uint32Array;
+  /** Out. */
+  readonly levels: Int32Array;
+  readonly threads: number;
+}
+
+/** One entry a part. */
+export interface QuantizationStatistics {
+  readonly saturated: readonly number[];
+  /** Of the levels; exact below 2^53. */
+  readonly sumsOfSquares: readonly number[];
+}
+
+export interface NativeNoise extends NativeHedge {
+  /** In and out. */
+  readonly levels: Int32Array;
+  readonly thresholds: BigUint64Array;
+  readonly draws: number;
+  readonly threads: number;
+}
+
 export interface NativeAddon {
   readonly instructionSet: string;
   readonly supportedInstructionSets: readonly string[];
@@ -67,6 +136,10 @@ export interface NativeAddon {
   open(job: NativeOpening): Promise<ResidualStatistics>;
   /** sum = componentwise sum of the inputs mod 2^wireBits. */
   sum(job: NativeSum): Promise<void>;
+  rotateAndSample(job: NativeRotateAndSample): Promise<{ readonly sumOfSquares: number }>;
+  placeAndRotateBack(job: NativePlaceAndRotateBack): Promise<void>;
+  quantize(job: NativeQuantization): Promise<QuantizationStatistics>;
+  addNoise(job: NativeNoise): Promise<void>;
   /** Adds what a share stands for to n residues; false, and nothing added, where the share is malformed. */
   addShare(job: {
     readonly parameterSet: 0 | 1;

@@ -6,7 +6,13 @@ import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { EnvironmentError, RefusedError } from '../errors.js';
 import { replaceFile, syncDirectory } from '../files.js';
-import { type AdapterConfig, checkConfigSize, parseAdapterConfig } from './peft-config.js';
+import {
+  type AdapterConfig,
+  checkConfigSize,
+  DEFAULT_PEFT_TYPES,
+  LORA_PEFT_TYPE,
+  parseAdapterConfig,
+} from './peft-config.js';
 import { openRegularFile } from './regular-file.js';
 import {
   openSafetensors,
@@ -35,7 +41,17 @@ export interface PeftAdapterToWrite {
   readonly tensors: readonly TensorToWrite[];
 }
 
+export interface LoadPeftAdapterOptions extends SafetensorsReadOptions {
+  /**
+   * The PEFT types that the envelope lists, in PEFT's spelling; LoRA alone unless told. The tensors of
+   * another type are not checked against each other: only LoRA's are known to be factors of a product.
+   */
+  readonly peftTypes?: readonly string[];
+}
+
 export interface WritePeftAdapterOptions {
+  /** The PEFT types that may be written; LoRA alone unless told. */
+  readonly peftTypes?: readonly string[];
   /** Whether an adapter that is there may be replaced (the default), or is refused. */
   readonly replace?: boolean;
 }
@@ -49,17 +65,20 @@ export interface WritePeftAdapterOptions {
  */
 export async function loadPeftAdapter(
   directory: string,
-  options: SafetensorsReadOptions = {},
+  options: LoadPeftAdapterOptions = {},
 ): Promise<PeftAdapter> {
+  const { peftTypes = DEFAULT_PEFT_TYPES, ...readOptions } = options;
   const previous = previousOf(directory);
   const interrupted = (await list(directory)) === undefined && (await list(previous)) !== undefined;
   const source = interrupted ? previous : directory;
   const configPath = join(source, ADAPTER_CONFIG_FILE);
   const configBytes = await readConfig(configPath);
-  const config = parseAdapterConfig(configBytes, configPath);
-  const tensors = await openTensors(source, options);
+  const config = parseAdapterConfig(configBytes, configPath, peftTypes);
+  const tensors = await openTensors(source, readOptions);
   try {
-    checkLoraFactors(tensors.names.map((name) => tensors.info(name)));
+    if (config.peft_type === LORA_PEFT_TYPE) {
+      checkLoraFactors(tensors.names.map((name) => tensors.info(name)));
+    }
   } catch (error) {
     await tensors.close();
     throw error;
@@ -86,7 +105,7 @@ export async function writePeftAdapter(
   options: WritePeftAdapterOptions = {},
 ): Promise<void> {
   const target = resolve(directory);
-  parseAdapterConfig(adapter.configBytes, `The ${ADAPTER_CONFIG_FILE} to write`);
+  parseAdapterConfig(adapter.configBytes, `The ${ADAPTER_CONFIG_FILE} to write`, options.peftTypes);
   await restorePrevious(target);
   const present = await list(target);
   const isAdapter =

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { EnvironmentError, FormatError } from '../errors.js';
 import { PARAMETER_SET_NAMES } from '../lwe/parameters.js';
-import { PRESET_NAMES } from './options.js';
+import { POLICY_PRESET_NAMES } from '../policy/presets.js';
 
 const fleetFileSchema = z.strictObject({
   format: z.literal('tensorguard-native fleet'),
   version: z.literal(1),
   fleet: z.string(),
   parameterSet: z.enum(PARAMETER_SET_NAMES),
-  preset: z.enum(PRESET_NAMES),
+  preset: z.enum(POLICY_PRESET_NAMES),
 });
 
 export type FleetFile = z.infer<typeof fleetFileSchema>;

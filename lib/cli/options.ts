@@ -23,13 +23,3 @@ export function positiveNumberOption(text: string): number {
 export function parameterSetOption(): Option {
   return new Option('--params <name>', 'parameter set').choices([...PARAMETER_SET_NAMES]).default('lwe-192');
 }
-
-/** What a preset decides in this version; policies add the rest. */
-export const PRESETS = {
-  conservative: { quorum: 5, maxUpdateBytes: 1_000_000 },
-  balanced: { quorum: 3, maxUpdateBytes: 5_000_000 },
-  performance: { quorum: 3, maxUpdateBytes: 2_000_000 },
-} as const;
-
-export type PresetName = keyof typeof PRESETS;
-export const PRESET_NAMES = Object.keys(PRESETS) as PresetName[];

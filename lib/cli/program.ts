@@ -18,21 +18,34 @@ type BuildCommand = (command: Command, output: () => Output) => Command;
 const EXIT_REFUSED = 1;
 const EXIT_USAGE = 2;
 
+const JSON_OPTION = ['--json', 'print one JSON document on stdout'] as const;
+
 function buildProgram(version: string): Command {
   const program = new Command('tensorguard-native')
     .description('Robot fleets fine-tune policies together; nobody ever sees what one robot learned.')
     .version(version)
+    .option(...JSON_OPTION)
     .exitOverride();
+  const group = (name: string, description: string): Command =>
+    program
+      .command(name)
+      .description(description)
+      .option(...JSON_OPTION)
+      .exitOverride();
   const add = (parent: Command, name: string, build: BuildCommand): void => {
-    const command = parent.command(name).option('--json', 'print one JSON document on stdout').exitOverride();
-    build(command, () => createOutput(command.opts<{ json?: boolean }>().json === true));
+    const command = parent
+      .command(name)
+      .option(...JSON_OPTION)
+      .exitOverride();
+    // Wherever it stands, the outermost command takes it.
+    build(command, () => createOutput(command.optsWithGlobals<{ json?: boolean }>().json === true));
   };
-  const fleet = program.command('fleet').description('fleets and who belongs to them').exitOverride();
+  const fleet = group('fleet', 'fleets and who belongs to them');
   add(fleet, 'init', fleetInitCommand);
   add(program, 'plan', planCommand);
   add(program, 'seal', sealCommand);
   add(program, 'aggregate', aggregateCommand);
-  const custodian = program.command('custodian').description("a custodian's part").exitOverride();
+  const custodian = group('custodian', "a custodian's part");
   add(custodian, 'answer', custodianAnswerCommand);
   add(program, 'open', openCommand);
   add(program, 'close', closeCommand);
@@ -63,7 +76,9 @@ export async function run(args: readonly string[], version: string): Promise<num
     if (error instanceof CommanderError) {
       // Help and version end here too, with exit code 0; commander has printed what it has to say.
       if (error.exitCode === 0) return 0;
-      if (json) process.stdout.write(`${jsonText({ error: { code: 'usage', message: error.message } })}\n`);
+      const message =
+        error.code === 'commander.help' ? 'No command was given; stderr lists them.' : error.message;
+      if (json) process.stdout.write(`${jsonText({ error: { code: 'usage', message } })}\n`);
       return EXIT_USAGE;
     }
     if (error instanceof TensorGuardError) return fail(json, error.code, error.message, error.exitCode);

@@ -6,7 +6,8 @@ import { VerificationError } from '../errors.js';
 
 /**
  * A claim is `held` until its plan's close record: then `opened`, for ever, or `released`. The partial index
- * is the rule "one delta, one average": of all claims of a delta, one at most is not released.
+ * is the rule "one delta, one average": of all claims of a delta, one at most is not released. The other is the same
+ * rule for what earlier rounds left over: the residual of a policy is in one open round at most.
  */
 export const description: DatabaseDescription = {
   name: 'client state',
@@ -20,9 +21,11 @@ export const description: DatabaseDescription = {
       cohort TEXT NOT NULL,
       round INTEGER NOT NULL,
       state TEXT NOT NULL CHECK (state IN ('held', 'opened', 'released')),
+      residual INTEGER NOT NULL CHECK (residual IN (0, 1)),
       update_fingerprint BLOB UNIQUE
     ) STRICT`,
     `CREATE UNIQUE INDEX one_claim_of_a_delta ON claim (delta) WHERE state <> 'released'`,
+    `CREATE UNIQUE INDEX one_round_of_a_residual ON claim (fleet, policy) WHERE residual = 1 AND state = 'held'`,
     `CREATE TABLE close_record (
       plan BLOB NOT NULL PRIMARY KEY,
       opened_digest BLOB NOT NULL
@@ -47,6 +50,7 @@ export const claimRow = z.object({
   cohort: z.string(),
   round: z.int(),
   state: z.enum(['held', 'opened', 'released']),
+  residual: z.union([z.literal(0), z.literal(1)]),
   update_fingerprint: blobColumn.nullable(),
 });
 

@@ -44,6 +44,11 @@ export interface SealRequest extends RoundKey {
   readonly deltaDigest: Uint8Array;
   /** Fingerprint of the round plan, 32 bytes. */
   readonly plan: Uint8Array;
+  /**
+   * Whether the error-feedback residual of the policy is to be sent with it. It is granted where no other open round has
+   * it: two averages that contain one residual, and differ by it, are that residual.
+   */
+  readonly residual?: boolean;
 }
 
 /** The one update that a client has for a plan. */
@@ -165,6 +170,18 @@ export class ClientState {
       : this.requireStored(claim, claim.update_fingerprint);
   }
 
+  /** Whether the claim of this plan was granted the residual. */
+  holdsResidual(plan: Uint8Array): boolean {
+    requireBytes32('plan', plan);
+    return this.claimOfPlan(plan)?.residual === 1;
+  }
+
+  /** What became of a recorded update (32 bytes); undefined where none with this fingerprint was recorded. */
+  updateState(update: Uint8Array): 'held' | 'opened' | 'released' | undefined {
+    requireBytes32('update', update);
+    return this.claimOfUpdate(update)?.state;
+  }
+
   /**
    * Records the update that was encrypted under a claim and written to `sealedPath(update)`; on the disk,
    * with the file, when this returns.
@@ -243,9 +260,20 @@ export class ClientState {
     }
     this.requireLaterRound(request);
     const inserted = this.database.runUnique(
-      `INSERT INTO claim (plan, delta, fleet, policy, cohort, round, state)
-       VALUES (?, ?, ?, ?, ?, ?, 'held')`,
-      [request.plan, request.deltaDigest, request.fleet, request.policy, request.cohort, request.round],
+      `INSERT INTO claim (plan, delta, fleet, policy, cohort, round, state, residual)
+       VALUES (?, ?, ?, ?, ?, ?, 'held', ? AND NOT EXISTS (
+         SELECT 1 FROM claim WHERE residual = 1 AND state = 'held' AND fleet = ? AND policy = ?))`,
+      [
+        request.plan,
+        request.deltaDigest,
+        request.fleet,
+        request.policy,
+        request.cohort,
+        request.round,
+        request.residual === true ? 1 : 0,
+        request.fleet,
+        request.policy,
+      ],
     );
     if (inserted) {
       return 'new';

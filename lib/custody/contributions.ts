@@ -7,6 +7,7 @@ import type { Container } from '../package/reader.js';
 import { requireAggregator } from './roster.js';
 import type { TrustedPlan } from './trusted-plan.js';
 import { checkShares, checkUpdate } from './trusted-update.js';
+import { updateWeights, WeightTally } from './weights.js';
 
 export interface Contribution {
   readonly envelope: Envelope<'update'>;
@@ -102,14 +103,17 @@ class PieceReader {
 
 /**
  * The contributors in the order of `accepted`, each verified: enrolled, signed, for exactly this plan, with the
- * fingerprint that the aggregate lists and the shares that it signed. Constant memory in their number.
+ * fingerprint that the aggregate lists and the shares that it signed. Constant memory in their number. After the last one
+ * their weights are held against the quorum: who acts on a contributor iterates to the end first.
  *
+ * @param tally takes their weights
  * @throws VerificationError `update.shares-changed`, `container.*`; RefusedError `update.*`, `roster.*`,
- *   `aggregate.mislabelled`
+ *   `aggregate.mislabelled`, `weights.*`
  */
 export async function* contributions(
   aggregate: Container<'aggregate'>,
   plan: TrustedPlan,
+  tally = new WeightTally(plan.body),
 ): AsyncGenerator<Contribution, void, void> {
   const { accepted, envelopeLengths, shareLengths } = aggregate.body;
   const envelopes = new PieceReader(aggregate.streamSection('envelopes'));
@@ -126,8 +130,10 @@ export async function* contributions(
       await checkUpdate(envelope, plan);
       const shares = await sealed.take(shareLengths[i] as number);
       await checkShares(envelope, shares);
+      tally.add(client, updateWeights(plan.body, envelope.body));
       yield { envelope, shares };
     }
+    tally.requireBalanced();
   } finally {
     await envelopes.end();
     await sealed.end();

@@ -1,7 +1,7 @@
 /** A round plan that was checked against the roster: nobody acts on any other. */
 import { RefusedError } from '../errors.js';
-import { type PlanArithmetic, planArithmetic } from '../lwe/plan.js';
-import type { PlanBody } from '../package/messages/plan.js';
+import { type PlanArithmetic, type PlanRequest, type PlanSegment, planArithmetic } from '../lwe/plan.js';
+import type { PlanBody, PlanPrivacy } from '../package/messages/plan.js';
 import { openContainer } from '../package/reader.js';
 import { requireSameFleet, type TrustedRoster } from './roster.js';
 import { sharesSectionBytes } from './sharing.js';
@@ -62,6 +62,33 @@ function requireRoster(plan: PlanBody, roster: TrustedRoster): void {
   }
 }
 
+/** Header and signatures without the list of modules: two kilobytes or so, and ML-DSA-65's 3309 bytes. */
+const HEADER_BYTES = 12 * 1024;
+const BYTES_A_MODULE = 3;
+
+/** Room for an update's header, which names the modules that are sent. */
+export function headerAllowanceBytes(tensors: readonly { readonly name: string }[]): number {
+  return tensors.reduce((sum, { name }) => sum + name.length + BYTES_A_MODULE, HEADER_BYTES);
+}
+
+/** What the arithmetic of a plan follows from. */
+export function arithmeticRequest(plan: PlanBody): PlanRequest {
+  return {
+    parameterSet: plan.parameterSet,
+    maxClients: plan.lwe.maxClients,
+    ...(plan.privacy !== undefined && { noiseVariance: plan.privacy.clientVariance }),
+    segments: plan.lwe.segments.map(({ bits, valueCount, fold }) => ({ bits, valueCount, fold })),
+  };
+}
+
+/**
+ * The standard deviation of the noise that is certain to be in the sum, over the sensitivity: what remains when the quorum
+ * is just met and the colluders add none.
+ */
+export function effectiveNoiseMultiplier(privacy: PlanPrivacy, quorum: number): number {
+  return Math.sqrt(((quorum - privacy.colluders) * privacy.clientVariance) / privacy.l2Squared);
+}
+
 /**
  * Everything a plan is held against, and the arithmetic that its numbers must agree with.
  *
@@ -88,35 +115,33 @@ export function checkPlan(plan: PlanBody, roster: TrustedRoster): PlanArithmetic
       `key epoch ${plan.keyEpoch} is not the live one of custodian "${otherEpoch.id}" (${otherEpoch.epoch})`,
     );
   }
-  // This version adds no noise of its own, and must not pass for one that does.
-  if (rules.noiseFloor > 0) {
+  const multiplier = plan.privacy === undefined ? 0 : effectiveNoiseMultiplier(plan.privacy, plan.quorum);
+  if (multiplier < rules.noiseFloor) {
     refuse(
       'plan.noise-below-floor',
-      `The roster demands a noise multiplier of at least ${rules.noiseFloor}; the plan adds no noise.`,
+      `The roster demands a noise multiplier of at least ${rules.noiseFloor}; the plan's noise comes to ` +
+        `${multiplier.toPrecision(4)}. Plan with more noise.`,
     );
   }
-  const { lwe } = plan;
-  const arithmetic = planArithmetic({
-    parameterSet: plan.parameterSet,
-    bits: lwe.bits,
-    maxClients: lwe.maxClients,
-    valueCount: lwe.valueCount,
-    fold: lwe.fold,
-  });
-  for (const name of ['fieldBits', 'fold', 'plaintextBits', 'wireBits', 'ringElements'] as const) {
-    if (arithmetic[name] !== lwe[name]) {
-      refuse(
-        'plan.wrong-arithmetic',
-        `The plan says ${name} = ${lwe[name]}; the arithmetic gives ${arithmetic[name]}. Decoding would fail or leak; ` +
-          'ask the coordinator for a plan made by this version.',
-      );
+  const arithmetic = planArithmetic(arithmeticRequest(plan));
+  for (const [i, segment] of plan.lwe.segments.entries()) {
+    for (const name of ['fieldBits', 'fold', 'plaintextBits', 'wireBits', 'ringElements'] as const) {
+      const expected = (arithmetic.segments[i] as PlanSegment)[name];
+      if (expected !== segment[name]) {
+        refuse(
+          'plan.wrong-arithmetic',
+          `The plan says ${name} = ${segment[name]} for ${segment.bits} bits; the arithmetic gives ${expected}. Decoding ` +
+            'would fail or leak; ask the coordinator for a plan made by this version.',
+        );
+      }
     }
   }
-  const sealedBytes = arithmetic.ciphertextBytes + sharesSectionBytes(plan);
+  const sealedBytes =
+    arithmetic.ciphertextBytes + sharesSectionBytes(plan) + headerAllowanceBytes(plan.tensors);
   if (sealedBytes > rules.maxUpdateBytes) {
     refuse(
       'plan.too-large',
-      `An update would have ${sealedBytes} bytes; the roster's ceiling is ${rules.maxUpdateBytes}. Use fewer bits or ` +
+      `An update would have up to ${sealedBytes} bytes; the roster's ceiling is ${rules.maxUpdateBytes}. Use fewer bits or ` +
         'fewer values, or have the owner raise the ceiling.',
     );
   }

@@ -3,7 +3,7 @@ import { ParameterError } from '../errors.js';
 import { native, threadCount } from '../native.js';
 import type { PlanArithmetic } from './plan.js';
 import { maskKey, messageDigest } from './streams.js';
-import { wireFormat } from './wire.js';
+import { encryptedSegment } from './wire.js';
 
 export interface EncryptRequest {
   readonly plan: PlanArithmetic;
@@ -13,7 +13,7 @@ export interface EncryptRequest {
   readonly planFingerprint: Uint8Array;
   /** The client's 32-byte PRF key, which hedges the system's randomness. */
   readonly prfKey: Uint8Array;
-  /** plan.valueCount quantized values, |v| <= plan.valueBound; not changed. */
+  /** plan.valueCount quantized values, segment by segment, within each one's bound; not changed. */
   readonly values: Int32Array;
   /** Out: plan.ciphertextBytes bytes on a 4-byte boundary; wiped where encryption fails. */
   readonly ciphertext: Uint8Array;
@@ -42,9 +42,8 @@ export async function encrypt(request: EncryptRequest): Promise<Uint8Array[]> {
   }
   try {
     return await native().encrypt({
-      ...wireFormat(plan),
+      segments: plan.segments.map(encryptedSegment),
       values,
-      valueBound: plan.valueBound,
       ciphertext: request.ciphertext,
       maskKey: maskKey(request.seed, plan.parameterSet, request.planFingerprint),
       planFingerprint: request.planFingerprint,
@@ -58,7 +57,8 @@ export async function encrypt(request: EncryptRequest): Promise<Uint8Array[]> {
     if (cause instanceof Error && cause.message.includes("plan's bound")) {
       throw new ParameterError(
         'encrypt.value-out-of-bound',
-        `A value exceeds the plan's bound of ${plan.valueBound}: clamp values when quantizing.`,
+        `A value exceeds its plan's bound (${plan.segments.map(({ bits, valueBound }) => `${valueBound} at ${bits} bits`).join(', ')}): ` +
+          'clamp values when quantizing.',
         { cause },
       );
     }

@@ -1,9 +1,9 @@
-/** The order of values (docs/protocol.md section 4). */
+/** The order of a segment's values (docs/protocol.md section 4). */
 import { parameterSet } from './parameters.js';
-import { CHUNK_LANES, type PlanArithmetic } from './plan.js';
+import { CHUNK_LANES, type SegmentArithmetic } from './plan.js';
 
-/** The numbers that fix where a value lies; a {@link PlanArithmetic} is one. */
-export type LayoutPlan = Pick<PlanArithmetic, 'parameterSet' | 'fold' | 'ringElements'>;
+/** The numbers that fix where a value lies; a {@link SegmentArithmetic} is one. */
+export type LayoutPlan = Pick<SegmentArithmetic, 'parameterSet' | 'fold' | 'ringElements'>;
 
 /** Where a value lies in the ciphertext (docs/protocol.md section 4). */
 export interface ValuePosition {

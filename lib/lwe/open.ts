@@ -53,27 +53,38 @@ export async function openAggregate(request: OpenRequest): Promise<OpenReport> {
         'client dealt badly. Ask more custodians; if it stays, open none, close the round and bisect the cohort.',
     );
   }
-  const statistics = await native().open({
-    ...wireFormat(plan),
-    aggregate: request.aggregate,
-    secretSum,
-    values,
-    maskKey: maskKey(request.seed, plan.parameterSet, request.planFingerprint),
-    threads: threadCount(request.threads),
-  });
-  const limit = Math.min(residualLimit(plan, contributors), plan.residualBound - 1);
-  if (statistics.maxAbsResidual > limit) {
-    values.fill(0);
-    throw new VerificationError(
-      'open.residual-too-large',
-      `A residual of ${statistics.maxAbsResidual} exceeds the plan's limit of ${limit} for ${contributors} clients: the ` +
-        'sum of secrets does not belong to this aggregate, or a client sealed garbage. Nothing was decoded; close ' +
-        'the round and run the next one in two cohorts.',
+  const key = maskKey(request.seed, plan.parameterSet, request.planFingerprint);
+  let largest = 0;
+  let sumOfSquares = 0;
+  for (const segment of plan.segments) {
+    const { firstValue, offsetBytes } = segment;
+    const statistics = await native().open({
+      ...wireFormat(segment),
+      aggregate: request.aggregate.subarray(offsetBytes, offsetBytes + segment.ciphertextBytes),
+      secretSum,
+      values: values.subarray(firstValue, firstValue + segment.valueCount),
+      maskKey: key,
+      threads: threadCount(request.threads),
+    });
+    const limit = Math.min(
+      residualLimit(segment, contributors, plan.segments.length),
+      segment.residualBound - 1,
     );
+    if (statistics.maxAbsResidual > limit) {
+      values.fill(0);
+      throw new VerificationError(
+        'open.residual-too-large',
+        `A residual of ${statistics.maxAbsResidual} exceeds the plan's limit of ${limit} for ${contributors} clients: the ` +
+          'sum of secrets does not belong to this aggregate, or a client sealed garbage. Nothing was decoded; close ' +
+          'the round and run the next one in two cohorts.',
+      );
+    }
+    largest = Math.max(largest, statistics.maxAbsResidual);
+    sumOfSquares += statistics.residualSumOfSquares;
   }
   return {
-    maxAbsResidual: statistics.maxAbsResidual,
-    residualStandardDeviation: Math.sqrt(statistics.residualSumOfSquares / (plan.ringElements * set.n)),
+    maxAbsResidual: largest,
+    residualStandardDeviation: Math.sqrt(sumOfSquares / (plan.ringElements * set.n)),
   };
 }
 

@@ -15,25 +15,38 @@ export const MIN_BITS = 2;
 export const MAX_BITS = 8;
 /** One typed array holds the values of an update, and its length is below 2^32. */
 export const MAX_VALUE_COUNT = 2 ** 32 - 1;
+/** One for each width from 2 to 8 bits. */
+export const MAX_SEGMENTS = MAX_BITS - MIN_BITS + 1;
+/** Far beyond any noise that a plan admits; what is larger was not made by this package. */
+export const MAX_NOISY_VALUE = 2 ** 30;
+/** Standard deviation 2^16: a sum over many clients must still fit a field. */
+export const MAX_NOISE_VARIANCE = 2 ** 32;
 
-export interface PlanRequest {
+/** What decides how values of one width are sent. */
+export interface SegmentRequest {
   readonly parameterSet: ParameterSetName;
-  /** Bits of one value in two's complement, 2..8, used symmetrically: |v| <= 2^(bits-1) - 1. */
+  /** Bits of one value in two's complement, 2..8, used symmetrically: |v| <= 2^(bits-1) - 1 before noise. */
   readonly bits: number;
   /** Clients in a sum at most, from 1. */
   readonly maxClients: number;
-  /** Values of one update, 1..2^32 - 1. */
+  /** Values of this width, 1..2^32 - 1. */
   readonly valueCount: number;
   /** Values in one coefficient; without it, the number that costs the fewest bits a value. */
   readonly fold?: number;
+  /** Variance of the integer noise that each client adds to each value (differential privacy); 0 unless told. */
+  readonly noiseVariance?: number;
+  /** Segments of the update, which share its odds of failure; 1 unless told. */
+  readonly segments?: number;
 }
 
-export interface PlanArithmetic {
+/** Values of one width: how wide a field, a coefficient and the wire are for them. */
+export interface SegmentArithmetic {
   readonly parameterSet: ParameterSetName;
   readonly bits: number;
   readonly maxClients: number;
   readonly valueCount: number;
-  /** Largest absolute value a client may encrypt: 2^(bits-1) - 1. */
+  readonly noiseVariance: number;
+  /** Largest absolute value a client may encrypt, before noise: 2^(bits-1) - 1. */
   readonly valueBound: number;
   /** p0: bits of one field of a sum. */
   readonly fieldBits: number;
@@ -45,14 +58,43 @@ export interface PlanArithmetic {
   readonly wireBits: number;
   readonly ringElements: number;
   readonly chunkCount: number;
-  /** ringElements * n * wireBits / 8: packed bytes of one update, and of a sum. */
+  /** ringElements * n * wireBits / 8: packed bytes of one update's segment, and of a sum's. */
   readonly ciphertextBytes: number;
-  /** Tail of the union bound: all residuals stay within z standard deviations but for odds below 2^-64. */
+  /** Tail of the union bound: all residuals stay within z standard deviations but for odds below 2^-64 an update. */
   readonly z: number;
   /** 2^(k-p-1): a residual of this size no longer decodes. */
   readonly residualBound: number;
   /** Predicted standard deviation of a residual when `maxClients` updates are summed. */
   readonly residualSigma: number;
+}
+
+/** A segment in its place among the others. */
+export interface PlanSegment extends SegmentArithmetic {
+  /** Index of its first ring element: every ring element of an update has a mask of its own. */
+  readonly firstElement: number;
+  /** Index of its first value. */
+  readonly firstValue: number;
+  /** Where its packed bytes begin. */
+  readonly offsetBytes: number;
+}
+
+export interface PlanRequest {
+  readonly parameterSet: ParameterSetName;
+  readonly maxClients: number;
+  readonly noiseVariance?: number;
+  /** The widths that values have, each with how many; an update holds them back to back in this order. */
+  readonly segments: readonly Pick<SegmentRequest, 'bits' | 'valueCount' | 'fold'>[];
+}
+
+/** The arithmetic of a whole update. */
+export interface PlanArithmetic {
+  readonly parameterSet: ParameterSetName;
+  readonly maxClients: number;
+  readonly noiseVariance: number;
+  readonly segments: readonly PlanSegment[];
+  readonly valueCount: number;
+  readonly ringElements: number;
+  readonly ciphertextBytes: number;
 }
 
 /** A request that no fold and no wire width satisfies; says what would fit. */
@@ -62,7 +104,7 @@ export class PlanDoesNotFitError extends ParameterError {
   /** The largest bits that fit for the requested number of clients; 0 if none do. */
   readonly largestBits: number;
 
-  constructor(request: PlanRequest, largestMaxClients: number, largestBits: number) {
+  constructor(request: SegmentRequest, largestMaxClients: number, largestBits: number) {
     const { parameterSet, bits, maxClients, fold } = request;
     const folded = fold === undefined ? '' : ` folded ${fold} to a coefficient`;
     const fewerClients =
@@ -107,9 +149,9 @@ function log2UpperBound(x: bigint): bigint {
   return (integerPart << SCALE_BITS) + fraction + 1n;
 }
 
-/** An upper bound of z^2 * 2^SCALE_BITS, z^2 = 2 ln(2 * C * 2^64), C the number of coefficients. */
-function zSquaredUpperBound(coefficients: number): bigint {
-  const log2 = log2UpperBound(BigInt(coefficients)) + (65n << SCALE_BITS);
+/** An upper bound of z^2 * 2^SCALE_BITS, z^2 = 2 ln(2 * C * 2^64), C the number of events that may fail. */
+function zSquaredUpperBound(events: number): bigint {
+  const log2 = log2UpperBound(BigInt(events)) + (65n << SCALE_BITS);
   return ((2n * log2 * LN2_SCALED) >> 64n) + 1n;
 }
 
@@ -154,14 +196,30 @@ interface Widths {
   readonly ringElements: number;
 }
 
-function ceilLog2(x: number): number {
-  return x <= 1 ? 0 : 32 - Math.clz32(x - 1);
+/**
+ * Bits of a field that holds a sum of N values of at most 2^(bits-1) - 1 and of N clients' noise, whose tail is taken
+ * where it has odds below 2^-64 an update. The sum of independent Skellam or discrete Gaussian variables of variance v in
+ * all obeys Bernstein's bound, P(|X| > t) <= 2 exp(-t^2 / (2 (v + t / 3))) (Skellam: log E exp(sX) = v (cosh s - 1) <=
+ * v s^2 / (2 (1 - s/3)); the discrete Gaussian is sub-Gaussian with its parameter as proxy, Canonne, Kamath and Steinke,
+ * arXiv 2004.00010), so t = z^2/6 + sqrt(z^4/36 + z^2 v) with z^2 = 2 ln(2 M 2^64).
+ */
+function fieldBitsOf(request: SegmentRequest): number {
+  const { bits, maxClients, valueCount, noiseVariance = 0, segments = 1 } = request;
+  let largest = BigInt(maxClients) * ((1n << BigInt(bits - 1)) - 1n);
+  if (noiseVariance > 0) {
+    const zSquared = zSquaredUpperBound(valueCount * segments);
+    const sixth = zSquared / 6n + 1n;
+    const variance = BigInt(noiseVariance) * BigInt(maxClients);
+    const root = ceilSqrt(sixth * sixth + ((zSquared * variance) << SCALE_BITS));
+    largest += ((sixth + root) >> SCALE_BITS) + 1n;
+  }
+  return largest.toString(2).length + 1;
 }
 
-function widthsAtFold(set: ParameterSet, request: PlanRequest, fold: number): Widths | undefined {
-  const fieldBits = request.bits + ceilLog2(request.maxClients);
+function widthsAtFold(set: ParameterSet, request: SegmentRequest, fold: number): Widths | undefined {
+  const fieldBits = fieldBitsOf(request);
   const ringElements = Math.ceil(Math.ceil(request.valueCount / fold) / set.n);
-  const zSquared = zSquaredUpperBound(ringElements * set.n);
+  const zSquared = zSquaredUpperBound(ringElements * set.n * (request.segments ?? 1));
   for (let wireBits = fold * fieldBits + 1; wireBits <= set.maxWireBits; wireBits += 1) {
     if (decodes(set, wireBits, fold * fieldBits, request.maxClients, zSquared)) {
       return { fold, fieldBits, wireBits, ringElements };
@@ -170,7 +228,7 @@ function widthsAtFold(set: ParameterSet, request: PlanRequest, fold: number): Wi
   return undefined;
 }
 
-function cheapestWidths(set: ParameterSet, request: PlanRequest): Widths | undefined {
+function cheapestWidths(set: ParameterSet, request: SegmentRequest): Widths | undefined {
   if (request.fold !== undefined) return widthsAtFold(set, request, request.fold);
   let best: Widths | undefined;
   for (let fold = 1; fold * request.bits < set.maxWireBits; fold += 1) {
@@ -185,7 +243,7 @@ function largestThatFits(
   set: ParameterSet,
   lowest: number,
   highest: number,
-  request: (x: number) => PlanRequest,
+  request: (x: number) => SegmentRequest,
 ): number {
   // More clients or more bits widen the field and, or, the noise: what fits is a prefix.
   let fitting = lowest - 1;
@@ -208,18 +266,21 @@ function requireInteger(name: string, value: number, lowest: number, highest: nu
 }
 
 /**
- * The widths of a plan: the narrowest wire on which the sum of up to `maxClients` updates decodes exactly, with
+ * The widths of a segment: the narrowest wire on which the sum of up to `maxClients` updates decodes exactly, with
  * a probability of failure below 2^-64 over the whole update. Deterministic: the same request gives the same
  * integers on every machine.
  *
  * @throws ParameterError `plan.argument-out-of-range`
  * @throws PlanDoesNotFitError `plan.does-not-fit`, with the largest `maxClients` and `bits` that fit
  */
-export function planArithmetic(request: PlanRequest): PlanArithmetic {
+export function segmentArithmetic(request: SegmentRequest): SegmentArithmetic {
   const set = parameterSet(request.parameterSet);
+  const { segments = 1, noiseVariance = 0 } = request;
   requireInteger('The number of bits', request.bits, MIN_BITS, MAX_BITS);
   requireInteger('The number of clients', request.maxClients, 1, 2 ** 31);
   requireInteger('The number of values', request.valueCount, 1, MAX_VALUE_COUNT);
+  requireInteger('The number of segments', segments, 1, MAX_SEGMENTS);
+  requireInteger("The noise's variance", noiseVariance, 0, MAX_NOISE_VARIANCE);
   if (request.fold !== undefined) requireInteger('The fold', request.fold, 1, set.maxWireBits);
 
   const widths = cheapestWidths(set, request);
@@ -231,11 +292,13 @@ export function planArithmetic(request: PlanRequest): PlanArithmetic {
     );
   }
   const { fold, fieldBits, wireBits, ringElements } = widths;
+  const zSquared = zSquaredUpperBound(ringElements * set.n * segments);
   return {
     parameterSet: request.parameterSet,
     bits: request.bits,
     maxClients: request.maxClients,
     valueCount: request.valueCount,
+    noiseVariance,
     valueBound: 2 ** (request.bits - 1) - 1,
     fieldBits,
     fold,
@@ -244,9 +307,52 @@ export function planArithmetic(request: PlanRequest): PlanArithmetic {
     ringElements,
     chunkCount: Math.ceil(ringElements / CHUNK_LANES),
     ciphertextBytes: ((ringElements * set.n) / 8) * wireBits,
-    z: Math.sqrt(Number(zSquaredUpperBound(ringElements * set.n)) / 2 ** Number(SCALE_BITS)),
+    z: Math.sqrt(Number(zSquared) / 2 ** Number(SCALE_BITS)),
     residualBound: 2 ** (wireBits - fold * fieldBits - 1),
     residualSigma: residualSigma(request.parameterSet, wireBits, request.maxClients),
+  };
+}
+
+/**
+ * The arithmetic of an update whose values have one width or several.
+ *
+ * @throws ParameterError `plan.argument-out-of-range`
+ * @throws PlanDoesNotFitError `plan.does-not-fit`
+ */
+export function planArithmetic(request: PlanRequest): PlanArithmetic {
+  const { parameterSet: name, maxClients, noiseVariance = 0 } = request;
+  requireInteger('The number of segments', request.segments.length, 1, MAX_SEGMENTS);
+  const segments: PlanSegment[] = [];
+  let valueCount = 0;
+  let ringElements = 0;
+  let ciphertextBytes = 0;
+  for (const asked of request.segments) {
+    const segment = segmentArithmetic({
+      ...asked,
+      parameterSet: name,
+      maxClients,
+      noiseVariance,
+      segments: request.segments.length,
+    });
+    segments.push({
+      ...segment,
+      firstElement: ringElements,
+      firstValue: valueCount,
+      offsetBytes: ciphertextBytes,
+    });
+    valueCount += segment.valueCount;
+    ringElements += segment.ringElements;
+    ciphertextBytes += segment.ciphertextBytes;
+  }
+  requireInteger('The number of values', valueCount, 1, MAX_VALUE_COUNT);
+  return {
+    parameterSet: name,
+    maxClients,
+    noiseVariance,
+    segments,
+    valueCount,
+    ringElements,
+    ciphertextBytes,
   };
 }
 
@@ -274,13 +380,14 @@ function ceilSqrt(x: bigint): bigint {
  * limit is computed for those who took part: ceil(z * sqrt(N * (22 rho^2 + 1/12)) + N * rho / 2 + 1/2).
  *
  * @param clients 1..plan.maxClients
+ * @param segments of the update, which share its odds of failure
  * @throws ParameterError `plan.argument-out-of-range`
  */
-export function residualLimit(plan: PlanArithmetic, clients: number): number {
+export function residualLimit(plan: SegmentArithmetic, clients: number, segments = 1): number {
   requireInteger('The number of clients', clients, 1, plan.maxClients);
   const set = parameterSet(plan.parameterSet);
   const q = BigInt(set.q);
-  const zSquared = zSquaredUpperBound(plan.ringElements * set.n);
+  const zSquared = zSquaredUpperBound(plan.ringElements * set.n * segments);
   // (2q * z * sqrt(...))^2, rounded up.
   const unit = 3n << SCALE_BITS;
   const squared = (scaledTail(set, plan.wireBits, clients, zSquared) + unit - 1n) / unit;

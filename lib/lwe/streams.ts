@@ -12,6 +12,8 @@ const DIGEST_PIECE_BYTES = 1 << 24;
 /** What a stream is for; the label that keeps streams of one key material apart. */
 export type StreamPurpose =
   | 'public mask'
+  | 'hadamard signs'
+  | 'subsample'
   | 'secret'
   | 'error'
   | 'secret seed'
@@ -57,8 +59,45 @@ export function maskKey(
   parameterSet: ParameterSetName,
   planFingerprint: Uint8Array,
 ): Uint8Array {
+  return publicKey(planSeed, 'public mask', parameterSet, planFingerprint);
+}
+
+/**
+ * The 32-byte key of the signs before the Hadamard transform, public and common to a round's clients.
+ *
+ * @param planSeed the plan's public 32-byte seed
+ * @throws ParameterError `stream.wrong-length`
+ */
+export function signKey(
+  planSeed: Uint8Array,
+  parameterSet: ParameterSetName,
+  planFingerprint: Uint8Array,
+): Uint8Array {
+  return publicKey(planSeed, 'hadamard signs', parameterSet, planFingerprint);
+}
+
+/**
+ * The 32-byte key of the choice of coordinates that are sent, public and common to a round's clients.
+ *
+ * @param planSeed the plan's public 32-byte seed
+ * @throws ParameterError `stream.wrong-length`
+ */
+export function sampleKey(
+  planSeed: Uint8Array,
+  parameterSet: ParameterSetName,
+  planFingerprint: Uint8Array,
+): Uint8Array {
+  return publicKey(planSeed, 'subsample', parameterSet, planFingerprint);
+}
+
+function publicKey(
+  planSeed: Uint8Array,
+  purpose: StreamPurpose,
+  parameterSet: ParameterSetName,
+  planFingerprint: Uint8Array,
+): Uint8Array {
   requireBytes('The plan seed', planSeed, KEY_BYTES);
-  return streamKey(planSeed, 'public mask', parameterSet, planFingerprint);
+  return streamKey(planSeed, purpose, parameterSet, planFingerprint);
 }
 
 /**
@@ -69,7 +108,7 @@ export function maskKey(
  * @param prfKey the client's 32-byte PRF key
  * @throws ParameterError `stream.wrong-length`
  */
-export function messageDigest(prfKey: Uint8Array, values: Int32Array): Uint8Array {
+export function messageDigest(prfKey: Uint8Array, values: Int32Array | Float32Array): Uint8Array {
   requireBytes('The PRF key', prfKey, KEY_BYTES);
   const key = new Uint8Array(hkdfSync('sha256', prfKey, '', `${PROTOCOL_LABEL} message digest`, KEY_BYTES));
   const gmac = createCipheriv('aes-256-gcm', key, new Uint8Array(12), { authTagLength: 16 });

@@ -4,7 +4,7 @@ import { parameterSet } from './parameters.js';
 import type { PlanArithmetic } from './plan.js';
 
 /**
- * sum = componentwise sum mod 2^k of the inputs (docs/protocol.md section 5). Every buffer has plan.ciphertextBytes
+ * sum = componentwise sum mod 2^k of the inputs, segment by segment (docs/protocol.md section 5). Every buffer has plan.ciphertextBytes
  * bytes and begins on a 4-byte boundary; the first input may be `sum` itself, no other may overlap it.
  */
 export async function addCiphertexts(
@@ -14,12 +14,16 @@ export async function addCiphertexts(
   threads?: number,
 ): Promise<void> {
   const set = parameterSet(plan.parameterSet);
-  await native().sum({
-    parameterSet: set.nativeId,
-    wireBits: plan.wireBits,
-    ringElements: plan.ringElements,
-    inputs,
-    sum,
-    threads: threadCount(threads),
-  });
+  for (const { wireBits, ringElements, offsetBytes, ciphertextBytes } of plan.segments) {
+    const part = (whole: Uint8Array): Uint8Array =>
+      whole.subarray(offsetBytes, offsetBytes + ciphertextBytes);
+    await native().sum({
+      parameterSet: set.nativeId,
+      wireBits,
+      ringElements,
+      inputs: inputs.map(part),
+      sum: part(sum),
+      threads: threadCount(threads),
+    });
+  }
 }

@@ -1,13 +1,11 @@
-/** The tensors a plan speaks of, read from adapters: the delta of a trained one, quantized. */
+/** The tensors a plan speaks of, read from adapters: the delta of a trained one. */
 import { createHmac, hkdfSync } from 'node:crypto';
 import { adapterSchema, adapterSchemaFingerprint } from '../adapter/adapter-schema.js';
-import type { PeftAdapter } from '../adapter/peft.js';
+import { frozenDigest } from '../adapter/lora-modes.js';
+import { loadPeftAdapter, type PeftAdapter } from '../adapter/peft.js';
 import { type AdapterConfig, parseAdapterConfig } from '../adapter/peft-config.js';
-import type { SafetensorsReader } from '../adapter/safetensors-reader.js';
-import { countElements } from '../adapter/tensor-info.js';
 import { RefusedError } from '../errors.js';
 import type { PlanBody } from '../package/messages/plan.js';
-import { quantizeUniform, uniformScale } from '../pipeline/uniform.js';
 
 const DIGEST_LABEL = 'tensorguard-native v1 delta digest';
 
@@ -51,16 +49,26 @@ function requireSameConfig(planned: AdapterConfig, own: AdapterConfig, what: str
   }
 }
 
+/** All tensors of the plan's adapters, those that are sent and those that are not. */
+function plannedTensors(plan: PlanBody): Pick<PlanBody['tensors'][number], 'name' | 'shape' | 'dtype'>[] {
+  return [...plan.tensors, ...(plan.frozen?.tensors ?? [])];
+}
+
 /**
- * Refuses an adapter whose tensors or configuration are not the plan's.
+ * Refuses an adapter whose tensors or configuration are not the plan's, or whose frozen tensors have other values.
  *
- * @throws RefusedError `adapter.other-schema`, `adapter.other-config`
+ * @throws RefusedError `adapter.other-schema`, `adapter.other-config`, `adapter.other-frozen-values`
  */
-export function requirePlannedAdapter(plan: PlanBody, adapter: PeftAdapter, what: string): void {
+export async function requirePlannedAdapter(
+  plan: PlanBody,
+  adapter: PeftAdapter,
+  what: string,
+  peftTypes?: readonly string[],
+): Promise<void> {
   const schema = adapterSchema(adapter.tensors);
   if (Buffer.compare(adapterSchemaFingerprint(schema), plan.adapterSchema) !== 0) {
     const planned = new Map(
-      plan.tensors.map(({ name, shape, dtype }) => [name, `${dtype} [${shape.join(', ')}]`]),
+      plannedTensors(plan).map(({ name, shape, dtype }) => [name, `${dtype} [${shape.join(', ')}]`]),
     );
     const found = new Map(schema.map(({ name, shape, dtype }) => [name, `${dtype} [${shape.join(', ')}]`]));
     const names = [...new Set([...planned.keys(), ...found.keys()])];
@@ -73,61 +81,88 @@ export function requirePlannedAdapter(plan: PlanBody, adapter: PeftAdapter, what
   }
   if (plan.adapterConfig !== undefined) {
     requireSameConfig(
-      parseAdapterConfig(plan.adapterConfig, "the plan's adapter_config.json"),
+      parseAdapterConfig(plan.adapterConfig, "the plan's adapter_config.json", peftTypes),
       adapter.config,
       what,
     );
   }
-}
-
-export interface QuantizedDelta {
-  /** In the order of the plan's tensors. */
-  readonly values: Int32Array;
-  /** Values that were clamped to their tensor's clip bound. */
-  readonly saturatedValues: number;
-  /** Keyed digest of the delta itself, before quantization: names it in the client's own records only. */
-  readonly digest: Uint8Array;
-}
-
-function largestTensor(plan: PlanBody): number {
-  return Math.max(...plan.tensors.map(({ name, shape }) => countElements(name, shape)));
-}
-
-/**
- * Reads the delta, adapter minus base, tensor by tensor, and quantizes it with the plan's public scales.
- *
- * @param base absent where the adapter itself is the delta
- * @param prfKey the client's, which keys the digest
- */
-export async function quantizeDelta(
-  plan: PlanBody,
-  adapter: SafetensorsReader,
-  base: SafetensorsReader | undefined,
-  prfKey: Uint8Array,
-): Promise<QuantizedDelta> {
-  const key = new Uint8Array(hkdfSync('sha256', prfKey, '', DIGEST_LABEL, 32));
-  const digest = createHmac('sha256', key).update(plan.adapterSchema);
-  key.fill(0);
-  const values = new Int32Array(plan.lwe.valueCount);
-  const capacity = largestTensor(plan);
-  const trained = new Float32Array(capacity);
-  const start = base === undefined ? undefined : new Float32Array(capacity);
-  let offset = 0;
-  let saturatedValues = 0;
-  for (const tensor of plan.tensors) {
-    const count = countElements(tensor.name, tensor.shape);
-    const delta = trained.subarray(0, count);
-    await adapter.readTensor(tensor.name, delta);
-    if (base !== undefined && start !== undefined) {
-      const from = start.subarray(0, count);
-      await base.readTensor(tensor.name, from);
-      for (let i = 0; i < count; i += 1) delta[i] = (delta[i] as number) - (from[i] as number);
-    }
-    digest.update(new Uint8Array(delta.buffer, delta.byteOffset, delta.byteLength));
-    const scale = uniformScale(tensor.clip, plan.lwe.bits);
-    saturatedValues += quantizeUniform(delta, scale, plan.lwe.bits, values, offset).saturated;
-    offset += count;
+  if (plan.frozen === undefined) return;
+  const digest = await frozenDigest(adapter.tensors, plan.frozen.tensors);
+  if (Buffer.compare(digest, plan.frozen.digest) !== 0) {
+    throw new RefusedError(
+      'adapter.other-frozen-values',
+      `${what} has other values in the tensors that the round keeps frozen (LoRA's A): an average of B alone is then no ` +
+        "average of adapters. Train from the round's base adapter, with A frozen.",
+    );
   }
-  trained.fill(0);
-  return { values, saturatedValues, digest: new Uint8Array(digest.digest()) };
+}
+
+/** A trained adapter and what training started from, open for reading. */
+export class AdapterDelta {
+  private constructor(
+    readonly adapter: PeftAdapter,
+    private readonly base: PeftAdapter | undefined,
+  ) {}
+
+  /**
+   * Opens both and holds them against the plan.
+   *
+   * @param base absent where the adapter itself is the delta
+   * @throws what `loadPeftAdapter` and {@link requirePlannedAdapter} do
+   */
+  static async open(
+    plan: PlanBody,
+    adapter: string,
+    base: string | undefined,
+    peftTypes?: readonly string[],
+  ): Promise<AdapterDelta> {
+    const options = peftTypes === undefined ? {} : { peftTypes };
+    const trained = await loadPeftAdapter(adapter, options);
+    let start: PeftAdapter | undefined;
+    try {
+      await requirePlannedAdapter(plan, trained, adapter, peftTypes);
+      if (base !== undefined) {
+        start = await loadPeftAdapter(base, options);
+        await requirePlannedAdapter(plan, start, base, peftTypes);
+      }
+      return new AdapterDelta(trained, start);
+    } catch (error) {
+      await trained.tensors.close();
+      await start?.tensors.close();
+      throw error;
+    }
+  }
+
+  /** Reads a tensor's delta into `out`, which has exactly its size. */
+  async read(name: string, out: Float32Array): Promise<void> {
+    await this.adapter.tensors.readTensor(name, out);
+    if (this.base === undefined) return;
+    const start = new Float32Array(out.length);
+    await this.base.tensors.readTensor(name, start);
+    for (let i = 0; i < out.length; i += 1) out[i] = (out[i] as number) - (start[i] as number);
+  }
+
+  /**
+   * Keyed digest of the whole delta, 32 bytes: names it in the client's own records only. What a plan sends of it does not
+   * matter; it is the same delta.
+   *
+   * @param prfKey the client's, which keys the digest
+   */
+  async digest(plan: PlanBody, prfKey: Uint8Array): Promise<Uint8Array> {
+    const key = new Uint8Array(hkdfSync('sha256', prfKey, '', DIGEST_LABEL, 32));
+    const digest = createHmac('sha256', key).update(plan.adapterSchema);
+    key.fill(0);
+    for (const name of this.adapter.tensors.names) {
+      const delta = new Float32Array(this.adapter.tensors.info(name).elementCount);
+      await this.read(name, delta);
+      digest.update(new Uint8Array(delta.buffer, delta.byteOffset, delta.byteLength));
+      delta.fill(0);
+    }
+    return new Uint8Array(digest.digest());
+  }
+
+  async close(): Promise<void> {
+    await this.adapter.tensors.close();
+    await this.base?.tensors.close();
+  }
 }

@@ -3,17 +3,23 @@ import { basename } from 'node:path';
 import { sharesSectionBytes } from '../custody/sharing.js';
 import type { TrustedPlan } from '../custody/trusted-plan.js';
 import { checkShares, checkUpdate } from '../custody/trusted-update.js';
+import { updateWeights, WeightTally } from '../custody/weights.js';
 import { RefusedError, TensorGuardError } from '../errors.js';
 import { compareBytes } from '../package/fingerprint.js';
 import type { AggregateBody, RefusedUpdate } from '../package/messages/aggregate.js';
 import { type Container, openContainer } from '../package/reader.js';
 import type { SigningKey } from '../package/signing-key.js';
 import { writeContainer } from '../package/writer.js';
+import { requirePlanWithinPolicy, requireTrainingWithinPolicy } from '../policy/bounds.js';
+import type { Policy } from '../policy/policy.js';
 import { CiphertextSum } from './ciphertext-sum.js';
+import { planFacts } from './plan-facts.js';
 import { Spool, type Spooled } from './spool.js';
 
 export interface AggregateOptions {
   readonly plan: TrustedPlan;
+  /** What the aggregator allows. */
+  readonly policy: Policy;
   readonly aggregatorId: string;
   readonly signing: SigningKey;
   /** Paths of update files, in any order. */
@@ -48,13 +54,16 @@ class Round {
   readonly accepted: Accepted[] = [];
   readonly refused: RefusedUpdate[] = [];
   readonly sum: CiphertextSum;
+  readonly tally: WeightTally;
   readonly #clients = new Set<string>();
   readonly #shares: Uint8Array;
 
   constructor(
     private readonly options: AggregateOptions,
     private readonly spool: Spool,
+    private readonly overweight: ReadonlySet<string>,
   ) {
+    this.tally = new WeightTally(options.plan.body);
     this.sum = new CiphertextSum(options.plan.arithmetic);
     this.#shares = new Uint8Array(sharesSectionBytes(options.plan.body));
   }
@@ -84,6 +93,13 @@ class Round {
     const { plan } = this.options;
     const { client } = container.body;
     await checkUpdate(container, plan);
+    requireTrainingWithinPolicy(this.options.policy, container.body.safety ?? {});
+    if (this.overweight.has(client)) {
+      throw new RefusedError(
+        'update.overweight',
+        `"${client}" would have more than 2/${plan.body.quorum} of a module's weight: the average would be its own.`,
+      );
+    }
     if (this.#clients.has(client)) {
       throw new RefusedError(
         'update.duplicate-client',
@@ -103,6 +119,7 @@ class Round {
     await container.readSectionInto('ciphertext', this.sum.slot());
     await this.sum.accept();
     this.#clients.add(client);
+    this.tally.add(client, updateWeights(plan.body, container.body));
     this.accepted.push({
       client,
       // A view of the envelope's own memory would keep all of it.
@@ -117,29 +134,51 @@ class Round {
  * Verifies and sums updates, and writes the signed aggregate to `out`. What must be refused is left out, with its reason
  * in the aggregate. Memory for a few updates and for the list of who took part: sealed shares wait on the disk.
  *
- * @throws RefusedError `aggregate.below-quorum`; with `strict`, the first update's own error
+ * Whether a client has too much of a module's weight is known only when all are in; the sum is then made again without it.
+ *
+ * @throws RefusedError `aggregate.below-quorum`, `weights.*`, `policy.*`; with `strict`, the first update's own error
  */
 export async function aggregateUpdates(options: AggregateOptions): Promise<Aggregation> {
+  const { plan, policy } = options;
+  requirePlanWithinPolicy(policy, planFacts(plan, policy.envelope.peftTypes), 'aggregator');
+  const paths: string[] = [];
+  for await (const path of options.updates) paths.push(path);
+  const overweight = new Set<string>();
+  for (;;) {
+    const outcome = await sumOnce(options, paths, overweight);
+    if (typeof outcome !== 'string') return outcome;
+    overweight.add(outcome);
+  }
+}
+
+function requireQuorum({ plan }: AggregateOptions, { accepted, refused }: Round, offered: number): void {
+  const { quorum } = plan.body;
+  if (accepted.length >= quorum) return;
+  const reasons = refused.map(({ source, code, message }) => `\n  ${source}: ${code}: ${message}`).join('');
+  throw new RefusedError(
+    'aggregate.below-quorum',
+    `${accepted.length} of ${offered} updates can be summed; the plan's quorum is ${quorum}. Nothing was written.${reasons}`,
+  );
+}
+
+/** @returns the aggregation, or a client whose weight is too large among those that were accepted */
+async function sumOnce(
+  options: AggregateOptions,
+  paths: readonly string[],
+  overweight: ReadonlySet<string>,
+): Promise<Aggregation | string> {
   const spool = await Spool.open();
   try {
-    const round = new Round(options, spool);
-    let done = 0;
-    for await (const path of options.updates) {
+    const round = new Round(options, spool, overweight);
+    for (const [done, path] of paths.entries()) {
       await round.take(path);
-      done += 1;
-      options.onProgress?.(done);
+      options.onProgress?.(done + 1);
     }
+    requireQuorum(options, round, paths.length);
+    const tooHeavy = round.tally.overweightClient();
+    if (tooHeavy !== undefined && options.strict !== true) return tooHeavy;
+    round.tally.requireBalanced();
     const { accepted, refused } = round;
-    const { quorum } = options.plan.body;
-    if (accepted.length < quorum) {
-      const reasons = refused
-        .map(({ source, code, message }) => `\n  ${source}: ${code}: ${message}`)
-        .join('');
-      throw new RefusedError(
-        'aggregate.below-quorum',
-        `${accepted.length} of ${done} updates can be summed; the plan's quorum is ${quorum}. Nothing was written.${reasons}`,
-      );
-    }
     accepted.sort((a, b) => compareBytes(a.update, b.update));
     const container = await writeContainer(options.out, {
       kind: 'aggregate',

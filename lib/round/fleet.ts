@@ -16,6 +16,8 @@ import type { SignatureAlgorithm } from '../package/keys.js';
 import type { RosterBody } from '../package/messages/roster.js';
 import type { LocalSigningKey } from '../package/signing-key.js';
 import { containerBytes, encodeContainer } from '../package/writer.js';
+import { createPrivacyLedger } from '../privacy/privacy-ledger.js';
+import { PRIVACY_LEDGER_FILE } from './round-privacy.js';
 
 export interface FleetOptions {
   readonly directory: string;
@@ -27,6 +29,8 @@ export interface FleetOptions {
   readonly quorumFloor: number;
   readonly maxUpdateBytes: number;
   readonly signatureAlgorithms: readonly SignatureAlgorithm[];
+  /** The policy that every role starts with: a file of its directory. */
+  readonly policyFile: { readonly name: string; readonly text: string };
   /** What `fleet.json` says beside the fleet's name: defaults for later commands. */
   readonly defaults: Readonly<Record<string, unknown>>;
 }
@@ -129,7 +133,13 @@ export async function createFleet(options: FleetOptions): Promise<CreatedFleet> 
   const roster = containerBytes(container);
   const members = [owner, coordinator, aggregator, ...clients, ...custodians];
   for (const member of members) await placeRoster(member.directory, roster);
-  for (const client of clients) (await createClientState(client.directory)).close();
+  for (const member of [owner, coordinator, aggregator, ...clients]) {
+    await replaceFile(join(member.directory, options.policyFile.name), options.policyFile.text);
+  }
+  for (const client of clients) {
+    (await createClientState(client.directory)).close();
+    (await createPrivacyLedger(join(client.directory, PRIVACY_LEDGER_FILE))).close();
+  }
   for (const custodian of custodians) (await createLedger(join(custodian.directory, LEDGER_FILE))).close();
   await replaceFile(at(ROSTER_FILE), roster);
   // Last: a directory without it was not finished.

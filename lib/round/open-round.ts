@@ -1,26 +1,34 @@
 /** The owner's part: from an aggregate and the custodians' answers to the average adapter. */
-import { loadPeftAdapter, writePeftAdapter } from '../adapter/peft.js';
+import { loadPeftAdapter, type PeftAdapter, writePeftAdapter } from '../adapter/peft.js';
 import type { TensorToWrite } from '../adapter/safetensors-writer.js';
-import { countElements } from '../adapter/tensor-info.js';
 import { type OpenedAnswer, readAnswer, requireAnswers } from '../custody/answers.js';
 import { checkAggregate, contributions, type TrustedAggregate } from '../custody/contributions.js';
 import type { SecretBytes } from '../custody/secret-bytes.js';
 import { recoverSecretSum } from '../custody/secret-sum.js';
 import type { TrustedPlan } from '../custody/trusted-plan.js';
 import { checkUpdate } from '../custody/trusted-update.js';
+import { WeightTally } from '../custody/weights.js';
 import { ParameterError, RefusedError, VerificationError } from '../errors.js';
 import { type OpenReport, openAggregate } from '../lwe/open.js';
+import { WEIGHT_ONE } from '../package/messages/update.js';
 import { type Container, openContainer } from '../package/reader.js';
 import type { SigningKey } from '../package/signing-key.js';
-import { dequantizeMean, uniformScale } from '../pipeline/uniform.js';
+import { coordinatesOf } from '../pipeline/delta-encoder.js';
+import { type TensorPlace, tensorPlaces } from '../pipeline/value-layout.js';
+import { requirePlanWithinPolicy } from '../policy/bounds.js';
+import type { Policy } from '../policy/policy.js';
 import { requirePlannedAdapter } from './adapter-delta.js';
 import { CiphertextSum } from './ciphertext-sum.js';
+import { planFacts } from './plan-facts.js';
+import { roundEpsilon } from './round-privacy.js';
 import type { RoundRecords } from './round-records.js';
 
 export interface OwnerIdentity {
   readonly signing: SigningKey;
   readonly kem: SecretBytes;
   readonly records: RoundRecords;
+  /** What the owner allows. */
+  readonly policy: Policy;
 }
 
 export interface OpenOptions {
@@ -43,6 +51,8 @@ export interface OpenedRoundReport extends OpenReport {
   /** Custodians whose answers do not fit: they answered wrongly, or a client dealt badly to them. */
   readonly disagreeing: readonly string[];
   readonly verified: boolean;
+  /** What this sum alone costs each contributor, with the noise of those who were summed; absent without noise. */
+  readonly epsilon?: number | undefined;
 }
 
 /**
@@ -97,11 +107,52 @@ async function readAnswers(options: OpenOptions, set: Uint8Array): Promise<Opene
   return answers;
 }
 
-async function writeAverage(options: OpenOptions, sums: Int32Array, contributors: number): Promise<void> {
-  const { plan } = options;
-  const base = options.base === undefined ? undefined : await loadPeftAdapter(options.base);
+/** What the sums are of, and by how much they were weighted. */
+interface OpenedSums {
+  readonly sums: Int32Array;
+  /** Sums of the contributors' weights, in units of 2^-16, by expert. */
+  readonly weights: readonly number[];
+}
+
+/** The frozen tensors of a round are the base's. */
+function frozenTensors({ plan }: OpenOptions, base: PeftAdapter | undefined): TensorToWrite[] {
+  const { frozen } = plan.body;
+  if (frozen === undefined) return [];
+  if (base === undefined) {
+    throw new ParameterError(
+      'open.frozen-needs-base',
+      "The round sends LoRA's B alone; A is that of the base adapter. Pass it: --base ADAPTER_DIR.",
+    );
+  }
+  return frozen.tensors.map(({ name, shape, dtype }) => ({
+    name,
+    shape,
+    dtype,
+    data: (out) => base.tensors.readTensor(name, out),
+  }));
+}
+
+async function averageTensor(
+  { plan }: OpenOptions,
+  { sums, weights }: OpenedSums,
+  place: TensorPlace,
+  out: Float32Array,
+): Promise<void> {
+  const weight = (weights[place.tensor.expert ?? 0] as number) / WEIGHT_ONE;
+  // Nobody has trained it: there is nothing to average, and it stays as it was.
+  if (weight === 0) out.fill(0);
+  else {
+    const request = { plan: plan.body, planFingerprint: plan.fingerprint };
+    await coordinatesOf(request, place, sums, place.tensor.scale / weight, out);
+  }
+}
+
+async function writeAverage(options: OpenOptions, opened: OpenedSums): Promise<void> {
+  const { plan, owner } = options;
+  const { peftTypes } = owner.policy.envelope;
+  const base = options.base === undefined ? undefined : await loadPeftAdapter(options.base, { peftTypes });
   try {
-    if (base !== undefined) requirePlannedAdapter(plan.body, base, options.base as string);
+    if (base !== undefined) await requirePlannedAdapter(plan.body, base, options.base as string, peftTypes);
     const configBytes = base?.configBytes ?? plan.body.adapterConfig;
     if (configBytes === undefined) {
       throw new ParameterError(
@@ -109,27 +160,23 @@ async function writeAverage(options: OpenOptions, sums: Int32Array, contributors
         'The plan carries no adapter configuration. Pass a base adapter, whose configuration is then written.',
       );
     }
-    let offset = 0;
-    const tensors: TensorToWrite[] = [];
-    for (const { name, shape, dtype, clip } of plan.body.tensors) {
-      const count = countElements(name, shape);
-      const from = offset;
-      offset += count;
-      const scale = uniformScale(clip, plan.body.lwe.bits);
-      tensors.push({
+    const averaged = tensorPlaces(plan.body).map((place): TensorToWrite => {
+      const { name, shape, dtype } = place.tensor;
+      return {
         name,
         shape,
         dtype,
         data: async (out) => {
-          dequantizeMean(sums, from, count, scale, contributors, out);
+          await averageTensor(options, opened, place, out);
           if (base === undefined) return;
-          const start = new Float32Array(count);
+          const start = new Float32Array(place.elementCount);
           await base.tensors.readTensor(name, start);
-          for (let i = 0; i < count; i += 1) out[i] = (out[i] as number) + (start[i] as number);
+          for (let i = 0; i < out.length; i += 1) out[i] = (out[i] as number) + (start[i] as number);
         },
-      });
-    }
-    await writePeftAdapter(options.out, { configBytes, tensors });
+      };
+    });
+    const tensors = [...averaged, ...frozenTensors(options, base)];
+    await writePeftAdapter(options.out, { configBytes, tensors }, { peftTypes });
   } finally {
     await base?.tensors.close();
   }
@@ -138,18 +185,19 @@ async function writeAverage(options: OpenOptions, sums: Int32Array, contributors
 async function openSum(
   options: OpenOptions,
   container: Container<'aggregate'>,
-): Promise<{ readonly sums: Int32Array; readonly report: OpenedRoundReport }> {
+): Promise<{ readonly opened: OpenedSums; readonly report: OpenedRoundReport }> {
   const { plan, owner } = options;
   const aggregate = await checkAggregate(container, plan);
   await owner.records.requireOpenable(plan.fingerprint, aggregate.set);
   // The owner relies on nobody for who is in the sum: it checks every signed header itself.
-  for await (const contribution of contributions(container, plan)) void contribution;
+  const tally = new WeightTally(plan.body);
+  for await (const contribution of contributions(container, plan, tally)) void contribution;
   const answers = await readAnswers(options, aggregate.set);
   const ciphertext = await container.readSection('ciphertext');
   if (options.verify !== undefined) await verifySum(plan, aggregate, ciphertext, options.verify);
   const contributors = aggregate.updates.length;
   const sums = new Int32Array(plan.arithmetic.valueCount);
-  const { sum, opened } = await recoverSecretSum(plan.body, answers, contributors, (secretSum) =>
+  const { sum, opened: decoded } = await recoverSecretSum(plan.body, answers, contributors, (secretSum) =>
     openAggregate({
       plan: plan.arithmetic,
       seed: plan.body.seed,
@@ -169,26 +217,32 @@ async function openSum(
     openedAtMs: Date.now(),
   });
   const report = {
-    ...opened,
+    ...decoded,
     contributors,
     answers: answers.length,
     disagreeing: sum.disagreeing,
     verified: options.verify !== undefined,
+    ...(plan.body.privacy !== undefined && {
+      epsilon: roundEpsilon(plan.body.privacy, plan.arithmetic.valueCount, contributors),
+    }),
   };
-  return { sums, report };
+  return { opened: { sums, weights: tally.sums() }, report };
 }
 
 /**
  * Opens a round and writes the average as a PEFT adapter. Nothing is written before every check has passed.
  *
  * @throws VerificationError `open.*`, `container.*`, `hpke.open-failed`
- * @throws RefusedError `open.*`, `answer.*`, `aggregate.*`, `update.*`, `roster.*`
+ * @throws RefusedError `open.*`, `policy.*`, `weights.*`, `answer.*`, `aggregate.*`, `update.*`, `roster.*`
  */
 export async function openRound(options: OpenOptions): Promise<OpenedRoundReport> {
+  const { owner, plan } = options;
   const container = await openContainer(options.aggregate, 'aggregate');
   try {
-    const { sums, report } = await openSum(options, container);
-    await writeAverage(options, sums, report.contributors);
+    requirePlanWithinPolicy(owner.policy, planFacts(plan, owner.policy.envelope.peftTypes), 'owner');
+    const { opened, report } = await openSum(options, container);
+    await writeAverage(options, opened);
+    opened.sums.fill(0);
     return report;
   } finally {
     await container.close();

@@ -1,33 +1,59 @@
 /** The coordinator's part: a signed plan for one round, from an adapter like those to be sent. */
 import { randomBytes } from 'node:crypto';
-import { adapterSchema, adapterSchemaFingerprint } from '../adapter/adapter-schema.js';
+import { adapterSchema, adapterSchemaFingerprint, type TensorSchema } from '../adapter/adapter-schema.js';
+import { frozenDigest, selectTensors } from '../adapter/lora-modes.js';
 import { loadPeftAdapter, type PeftAdapter } from '../adapter/peft.js';
 import { countElements } from '../adapter/tensor-info.js';
+import { classifyTensor } from '../adapter/tensor-roles.js';
 import type { TrustedRoster } from '../custody/roster.js';
-import { checkPlan } from '../custody/trusted-plan.js';
+import { sharesSectionBytes } from '../custody/sharing.js';
+import { checkPlan, headerAllowanceBytes } from '../custody/trusted-plan.js';
 import { ParameterError } from '../errors.js';
 import type { ParameterSetName } from '../lwe/parameters.js';
-import { type PlanArithmetic, planArithmetic } from '../lwe/plan.js';
-import { MAX_ADAPTER_CONFIG_BYTES, type PlanBody, type PlanTensor } from '../package/messages/plan.js';
+import { type PlanArithmetic, PlanDoesNotFitError, planArithmetic } from '../lwe/plan.js';
+import {
+  MAX_ADAPTER_CONFIG_BYTES,
+  type PlanBody,
+  type PlanPrivacy,
+  type PlanTensor,
+} from '../package/messages/plan.js';
+import type {
+  CompressionExpectation,
+  CompressionRequest,
+} from '../pipeline/allocation/compression-request.js';
+import { planCompression } from '../pipeline/allocation/plan-compression.js';
+import { commonScale } from '../pipeline/allocation/scales.js';
+import { requirePlanWithinPolicy } from '../policy/bounds.js';
+import { assignExperts, type Expert } from '../policy/experts/expert-set.js';
+import { detectExperts } from '../policy/experts/shipped.js';
+import { policyFingerprints } from '../policy/fingerprint.js';
+import { compilePatterns } from '../policy/patterns.js';
+import type { Policy } from '../policy/policy.js';
+import { roundingBound } from '../privacy/sensitivity.js';
+import { planFacts } from './plan-facts.js';
+import { publicEnergies, type TensorEnergy } from './public-energies.js';
 
-/** How far a tensor's clip bound lies above the largest value seen: what a round may drift before it saturates. */
-const CLIP_HEADROOM = 1.5;
+/** Blocks of 4096 coordinates: what a first-level cache holds. */
+const ROTATION_BLOCK_LOG2 = 12;
 
 export interface PlanOptions {
   readonly roster: TrustedRoster;
-  /** An adapter with the tensors that will be sent. */
+  /** An adapter with the tensors that will be sent; its energies are taken for those of an update. */
   readonly like: string;
-  /** Where clients will send differences to a base: its clip bounds come from `like` minus this. */
+  /** Where clients will send differences to a base: energies come from `like` minus this. */
   readonly base?: string;
-  /** One clip bound for every tensor, in place of bounds from `like`. */
+  readonly policy: Policy;
+  /** L2 norm to clip to, in place of the policy's or of what the steady state needs. */
   readonly clip?: number;
-  readonly bits: number;
   readonly maxClients: number;
-  readonly quorum: number;
+  /** In place of the policy's; it cannot be lower. */
+  readonly quorum?: number;
   readonly round: number;
-  readonly policy: string;
+  readonly policyName: string;
   readonly cohort: string;
   readonly parameterSet: ParameterSetName;
+  /** Whether modules are told apart by the expert set that fits their names, where the policy lists no experts. */
+  readonly detectExperts?: boolean;
   /** The custodians' newest ledger heads that the owner saw. */
   readonly ledgerHeads?: PlanBody['ledgerHeads'];
   /** Milliseconds since 1970 after which clients do not seal any more. */
@@ -37,92 +63,264 @@ export interface PlanOptions {
 export interface PlannedRound {
   readonly body: PlanBody;
   readonly arithmetic: PlanArithmetic;
+  /** Predicted from public energies. */
+  readonly expected: CompressionExpectation;
+  /** Norm of the delta that the energies come from. */
+  readonly referenceNorm: number;
 }
 
-async function largestMagnitudes(like: PeftAdapter, base: PeftAdapter | undefined): Promise<number[]> {
-  const magnitudes: number[] = [];
-  for (const name of like.tensors.names) {
-    const { elementCount } = like.tensors.info(name);
-    const values = new Float32Array(elementCount);
-    await like.tensors.readTensor(name, values);
-    const start = new Float32Array(elementCount);
-    if (base !== undefined) await base.tensors.readTensor(name, start);
-    let largest = 0;
-    for (let i = 0; i < elementCount; i += 1) {
-      largest = Math.max(largest, Math.abs((values[i] as number) - (start[i] as number)));
-    }
-    magnitudes.push(largest);
+interface Noise {
+  readonly noiseVariance: number;
+  readonly privacy: PlanPrivacy;
+}
+
+/** The noise that a private round needs: how much depends on how many values are sent, not on the clip. */
+function noiseFor(options: PlanOptions, quorum: number, dimension: number): Noise | undefined {
+  const { mechanism, noiseMultiplier, colluders, delta } = options.policy.privacy;
+  if (mechanism === 'none') return undefined;
+  if (colluders >= quorum) {
+    throw new ParameterError(
+      'plan.colluders',
+      `${colluders} colluders of a quorum of ${quorum} leave nobody to add noise. Raise the quorum.`,
+    );
   }
-  return magnitudes;
+  // In units of the clip: quanta are what sensitivity and variance are counted in.
+  const { scale } = commonScale({ clip: 1, dimension });
+  const { l2Squared } = roundingBound({ clip: 1, scale, dimension });
+  const clientVariance = Math.ceil((noiseMultiplier ** 2 * l2Squared) / (quorum - colluders));
+  return {
+    noiseVariance: clientVariance,
+    privacy: { mechanism, clientVariance, l2Squared, colluders, delta },
+  };
 }
 
-async function planTensors(options: PlanOptions, like: PeftAdapter): Promise<PlanTensor[]> {
-  const schema = adapterSchema(like.tensors);
-  const withClip = (clips: readonly number[]): PlanTensor[] =>
-    schema.map(({ name, shape, dtype }, i) => ({ name, shape: [...shape], dtype, clip: clips[i] as number }));
-  if (options.clip !== undefined) return withClip(schema.map(() => options.clip as number));
-  const base = options.base === undefined ? undefined : await loadPeftAdapter(options.base);
-  try {
-    const magnitudes = await largestMagnitudes(like, base);
-    const overall = Math.max(...magnitudes);
-    if (!(overall > 0)) {
+function segmentsOf(valuesByBits: ReadonlyMap<number, number>): { bits: number; valueCount: number }[] {
+  return [...valuesByBits]
+    .filter(([, valueCount]) => valueCount > 0)
+    .map(([bits, valueCount]) => ({ bits, valueCount }))
+    .sort((a, b) => a.bits - b.bits);
+}
+
+interface Arranged {
+  readonly sent: readonly TensorSchema[];
+  readonly experts: readonly Expert[] | undefined;
+  readonly expertOf: readonly number[];
+}
+
+function arrange(options: PlanOptions, sent: readonly TensorSchema[]): Arranged {
+  const modules = sent.map(({ name }) => classifyTensor(name).module);
+  const experts =
+    options.policy.experts.length > 0
+      ? options.policy.experts
+      : options.detectExperts === true
+        ? detectExperts(modules)?.experts
+        : undefined;
+  if (experts === undefined) {
+    if (options.detectExperts === true) {
       throw new ParameterError(
-        'plan.no-clip',
-        `Every value of ${options.like} is zero, which says nothing about the size of an update. Give a clip bound.`,
+        'plan.no-experts',
+        'The modules belong to none of the policies whose experts are known. List the experts in the policy file.',
       );
     }
-    // A factor that training has not touched yet (LoRA's B starts at zero) takes the adapter's own bound.
-    return withClip(magnitudes.map((largest) => (largest > 0 ? largest : overall) * CLIP_HEADROOM));
-  } finally {
-    await base?.tensors.close();
+    return { sent, experts: undefined, expertOf: [] };
   }
+  const assigned = assignExperts(experts, modules);
+  // Experts without a module would be weights of nothing.
+  const used = assigned.experts.filter((_, i) => assigned.expertOf.includes(i));
+  return {
+    sent,
+    experts: used,
+    expertOf: assigned.expertOf.map((i) => used.indexOf(assigned.experts[i] as Expert)),
+  };
+}
+
+function compressionRequest(
+  options: PlanOptions,
+  quorum: number,
+  sent: readonly TensorSchema[],
+  energies: ReadonlyMap<string, TensorEnergy>,
+): CompressionRequest {
+  const { roster, policy, maxClients, parameterSet } = options;
+  const { keepRatio, keepRatios, bits, rotation, maxRelativeError } = policy.training;
+  const overrides = keepRatios.map((entry) => ({
+    matches: compilePatterns(entry.modules),
+    keepRatio: entry.keepRatio,
+  }));
+  const sharing = {
+    parameterSet,
+    threshold: roster.body.threshold,
+    custodians: roster.body.custodians.length,
+  };
+  const overhead = sharesSectionBytes(sharing) + headerAllowanceBytes(sent);
+  const isPrivate = policy.privacy.mechanism !== 'none';
+  const clip = options.clip ?? (isPrivate ? policy.privacy.clip : undefined);
+  const adaptive = keepRatio === 'auto' || bits.min !== bits.max;
+  return {
+    tensors: sent.map(({ name, shape }) => {
+      const { module } = classifyTensor(name);
+      const override = overrides.find(({ matches }) => matches(module));
+      return {
+        name,
+        values: countElements(name, shape),
+        ...(energies.get(name) as TensorEnergy),
+        ...(override !== undefined && { keepRatio: override.keepRatio }),
+      };
+    }),
+    keepRatio,
+    bits: bits.min === bits.max ? bits.min : bits,
+    clients: maxClients,
+    ...(clip !== undefined && { clip }),
+    rotation,
+    maxBytes: Math.min(roster.body.maxUpdateBytes, policy.envelope.maxUpdateBytes) - overhead,
+    ...(adaptive && { targetBytes: policy.envelope.targetUpdateBytes - overhead }),
+    ...(maxRelativeError !== undefined && { maxRelativeError }),
+    sizeBytes: (valuesByBits) => {
+      const segments = segmentsOf(valuesByBits);
+      const dimension = segments.reduce((sum, { valueCount }) => sum + valueCount, 0);
+      const noise = noiseFor(options, quorum, dimension);
+      return planArithmetic({
+        parameterSet,
+        maxClients,
+        segments,
+        ...(noise !== undefined && { noiseVariance: noise.noiseVariance }),
+      }).ciphertextBytes;
+    },
+    ...(isPrivate && { privacy: {} }),
+  };
+}
+
+/** A plan that asks for more clients or bits than fit is told so before anything is allocated by size. */
+function requireFitting(options: PlanOptions): void {
+  const { parameterSet, maxClients, policy } = options;
+  try {
+    planArithmetic({
+      parameterSet,
+      maxClients,
+      segments: [{ bits: policy.training.bits.max, valueCount: 1 }],
+    });
+  } catch (error) {
+    if (error instanceof PlanDoesNotFitError && policy.training.bits.min < policy.training.bits.max) return;
+    throw error;
+  }
+}
+
+async function planFrom(
+  options: PlanOptions,
+  like: PeftAdapter,
+  base: PeftAdapter | undefined,
+): Promise<PlannedRound> {
+  const { roster, policy } = options;
+  const quorum = options.quorum ?? policy.encryption.quorum;
+  const schema = adapterSchema(like.tensors);
+  const { sent, frozen } = selectTensors(schema, {
+    mode: policy.training.loraMode,
+    fullLayers: compilePatterns(policy.envelope.fullLayers),
+    allowedModules: compilePatterns(policy.envelope.allowedModules),
+  });
+  requireFitting(options);
+  const energies = await publicEnergies(like, base, sent);
+  const compression = planCompression(compressionRequest(options, quorum, sent, energies));
+  const { experts, expertOf } = arrange(options, sent);
+  const tensors: PlanTensor[] = sent.map(({ name, shape, dtype }, i) => ({
+    name,
+    shape: [...shape],
+    dtype,
+    bits: compression.bits[i] as number,
+    kept: compression.keeps[i] as number,
+    scale: compression.scales[i] as number,
+    ...(experts !== undefined && { expert: expertOf[i] as number }),
+  }));
+  const valuesByBits = new Map<number, number>();
+  for (const { bits, kept } of tensors) valuesByBits.set(bits, (valuesByBits.get(bits) ?? 0) + kept);
+  const dimension = tensors.reduce((sum, { kept }) => sum + kept, 0);
+  const noise = noiseFor(options, quorum, dimension);
+  const arithmetic = planArithmetic({
+    parameterSet: options.parameterSet,
+    maxClients: options.maxClients,
+    ...(noise !== undefined && { noiseVariance: noise.noiseVariance }),
+    segments: segmentsOf(valuesByBits),
+  });
+  const baseModel = like.config.base_model_name_or_path;
+  const { samplesForFullWeight } = policy.training;
+  const prints = policyFingerprints(policy);
+  const body: PlanBody = {
+    fleet: roster.body.fleet,
+    policy: options.policyName,
+    cohort: options.cohort,
+    round: options.round,
+    rosterVersion: roster.body.version,
+    rosterFingerprint: roster.fingerprint,
+    parameterSet: options.parameterSet,
+    seed: new Uint8Array(randomBytes(32)),
+    keyEpoch: (roster.body.custodians[0] as { epoch: number }).epoch,
+    threshold: roster.body.threshold,
+    custodians: roster.body.custodians.length,
+    quorum,
+    lwe: {
+      maxClients: options.maxClients,
+      segments: arithmetic.segments.map(
+        ({ bits, valueCount, fieldBits, fold, plaintextBits, wireBits, ringElements }) => ({
+          bits,
+          valueCount,
+          fieldBits,
+          fold,
+          plaintextBits,
+          wireBits,
+          ringElements,
+        }),
+      ),
+    },
+    loraMode: policy.training.loraMode,
+    tensors,
+    ...(policy.training.loraMode === 'frozen-a' && {
+      frozen: {
+        tensors: frozen.map(({ name, shape, dtype }) => ({ name, shape: [...shape], dtype })),
+        digest: await frozenDigest(like.tensors, frozen),
+      },
+    }),
+    rotationBlockLog2: policy.training.rotation ? ROTATION_BLOCK_LOG2 : 0,
+    clip: compression.clip,
+    ...(experts !== undefined && { experts: experts.map(({ name, weight }) => ({ name, weight })) }),
+    ...(samplesForFullWeight !== undefined && { samplesForFullWeight }),
+    ...(noise !== undefined && { privacy: noise.privacy }),
+    profiles: { policy: prints.policy, ...prints.sections },
+    adapterSchema: adapterSchemaFingerprint(schema),
+    ledgerHeads: [...(options.ledgerHeads ?? [])],
+    ...(like.configBytes.length <= MAX_ADAPTER_CONFIG_BYTES && {
+      adapterConfig: new Uint8Array(like.configBytes),
+    }),
+    ...(typeof baseModel === 'string' && baseModel !== '' && { baseModel }),
+    ...(options.deadline !== undefined && { deadline: options.deadline }),
+  };
+  checkPlan(body, roster);
+  const facts = planFacts(
+    { body, arithmetic, roster },
+    policy.envelope.peftTypes,
+    compression.expected.relativeError,
+  );
+  requirePlanWithinPolicy(policy, facts, 'coordinator');
+  const energy = [...energies.values()].reduce((sum, tensor) => sum + tensor.energy, 0);
+  return { body, arithmetic, expected: compression.expected, referenceNorm: Math.sqrt(energy) };
 }
 
 /**
- * Plans a round: the arithmetic, the public seed, and a scale for each tensor. It is checked as a client will check it.
+ * Plans a round: which coordinates, on which grid, at which width, with how much noise, and the public seed. It is checked
+ * as a client will check it.
  *
- * @throws ParameterError `plan.does-not-fit`, `plan.argument-out-of-range`, `plan.no-clip`
- * @throws RefusedError `plan.outside-roster`, `plan.too-large`
+ * @throws ParameterError `plan.does-not-fit`, `plan.argument-out-of-range`, `plan.no-energy`, `plan.size-target`,
+ *   `plan.error-target`, `plan.no-experts`, `plan.colluders`
+ * @throws RefusedError `plan.outside-roster`, `plan.too-large`, `plan.noise-below-floor`, `policy.*`, `adapter.*`
  */
 export async function planRound(options: PlanOptions): Promise<PlannedRound> {
-  const { roster } = options;
-  const like = await loadPeftAdapter(options.like);
+  const { peftTypes } = options.policy.envelope;
+  const like = await loadPeftAdapter(options.like, { peftTypes });
   try {
-    const tensors = await planTensors(options, like);
-    const valueCount = tensors.reduce((sum, { name, shape }) => sum + countElements(name, shape), 0);
-    const arithmetic = planArithmetic({
-      parameterSet: options.parameterSet,
-      bits: options.bits,
-      maxClients: options.maxClients,
-      valueCount,
-    });
-    const baseModel = like.config.base_model_name_or_path;
-    const { bits, maxClients, fieldBits, fold, plaintextBits, wireBits, ringElements, z } = arithmetic;
-    const body: PlanBody = {
-      fleet: roster.body.fleet,
-      policy: options.policy,
-      cohort: options.cohort,
-      round: options.round,
-      rosterVersion: roster.body.version,
-      rosterFingerprint: roster.fingerprint,
-      parameterSet: options.parameterSet,
-      seed: new Uint8Array(randomBytes(32)),
-      keyEpoch: (roster.body.custodians[0] as { epoch: number }).epoch,
-      threshold: roster.body.threshold,
-      custodians: roster.body.custodians.length,
-      quorum: options.quorum,
-      lwe: { bits, maxClients, fieldBits, fold, plaintextBits, wireBits, valueCount, ringElements, z },
-      tensors,
-      adapterSchema: adapterSchemaFingerprint(adapterSchema(like.tensors)),
-      ledgerHeads: [...(options.ledgerHeads ?? [])],
-      ...(like.configBytes.length <= MAX_ADAPTER_CONFIG_BYTES && {
-        adapterConfig: new Uint8Array(like.configBytes),
-      }),
-      ...(typeof baseModel === 'string' && baseModel !== '' && { baseModel }),
-      ...(options.deadline !== undefined && { deadline: options.deadline }),
-    };
-    checkPlan(body, roster);
-    return { body, arithmetic };
+    const base = options.base === undefined ? undefined : await loadPeftAdapter(options.base, { peftTypes });
+    try {
+      return await planFrom(options, like, base);
+    } finally {
+      await base?.tensors.close();
+    }
   } finally {
     await like.tensors.close();
   }

@@ -15,6 +15,7 @@
 #include "../core/secret.h"
 #include "../core/secure_memory.h"
 #include "../core/shamir.h"
+#include "pipeline_testing.h"
 
 namespace tensorguard {
 namespace {
@@ -213,6 +214,7 @@ WireFormat format_of(const Napi::Object& object, size_t value_count) {
   format.value_count = value_count;
   const size_t n = ring_tables(format.parameter_set)->n;
   format.ring_elements = ((value_count + format.fold - 1) / format.fold + n - 1) / n;
+  format.first_element = word(object.Get("firstElement"));
   const char* error = format_error(format);
   if (error != nullptr) throw std::runtime_error(error);
   return format;
@@ -223,26 +225,33 @@ Napi::Value encrypt_fixed(const Napi::CallbackInfo& info) {
   const Napi::Object object = info[1].As<Napi::Object>();
   Napi::Int32Array values = object.Get("values").As<Napi::Int32Array>();
   Encryption encryption;
-  encryption.format = format_of(object, values.ElementLength());
+  const Napi::Array segments = object.Get("segments").As<Napi::Array>();
+  size_t ciphertext_size = 0;
+  for (uint32_t i = 0; i < segments.Length(); ++i) {
+    const Napi::Object segment = segments.Get(i).As<Napi::Object>();
+    encryption.segments.push_back(
+        {format_of(segment, word(segment.Get("valueCount"))), word(segment.Get("valueBound"))});
+    ciphertext_size += ciphertext_bytes(encryption.segments.back().format);
+  }
   std::memcpy(encryption.mask_key, bytes(object.Get("maskKey")), 32);
   std::memcpy(encryption.plan_fingerprint, bytes(object.Get("planFingerprint")), 32);
   encryption.threshold = word(object.Get("threshold"));
   encryption.custodians = word(object.Get("custodians"));
-  encryption.value_bound = word(object.Get("valueBound"));
   encryption.threads = word(object.Get("threads"));
   encryption.values = values.Data();
-  Napi::Uint8Array ciphertext = Napi::Uint8Array::New(info.Env(), ciphertext_bytes(encryption.format));
+  Napi::Uint8Array ciphertext = Napi::Uint8Array::New(info.Env(), ciphertext_size);
   encryption.ciphertext = ciphertext.Data();
   Napi::Array shares = Napi::Array::New(info.Env());
   std::vector<uint8_t*> pointers;
   for (uint32_t i = 0; i < encryption.custodians; ++i) {
     Napi::Uint8Array share = Napi::Uint8Array::New(
-        info.Env(), share_bytes(*ring_tables(encryption.format.parameter_set), encryption.threshold, i + 1));
+        info.Env(), share_bytes(*ring_tables(encryption.segments.front().format.parameter_set),
+                                encryption.threshold, i + 1));
     pointers.push_back(share.Data());
     shares.Set(i, share);
   }
   encryption.shares = pointers.data();
-  if (encrypt(table, encryption, bytes(object.Get("hedge"))) > encryption.value_bound)
+  if (!encrypt(table, encryption, bytes(object.Get("hedge"))).within_bounds)
     throw std::runtime_error("a value lies outside the bound");
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("ciphertext", ciphertext);
@@ -330,6 +339,7 @@ Napi::Object initialise(Napi::Env, Napi::Object exports) {
   export_call<hkdf_call>(exports, "hkdf");
   export_call<add_share_call>(exports, "addShare");
   export_call<interpolate_call>(exports, "interpolate");
+  register_pipeline_testing(exports);
   return exports;
 }
 

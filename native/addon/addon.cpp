@@ -15,6 +15,7 @@
 #include "arguments.h"
 #include "boundary.h"
 #include "custody_calls.h"
+#include "pipeline_calls.h"
 #include "worker.h"
 
 namespace tensorguard {
@@ -35,7 +36,7 @@ class EncryptWorker : public Worker {
 
  protected:
   void work() override {
-    const RingTables& ring = *ring_tables(encryption_.format.parameter_set);
+    const RingTables& ring = *ring_tables(encryption_.segments.front().format.parameter_set);
     for (uint32_t i = 0; i < encryption_.custodians; ++i) {
       shares_.push_back(
           std::make_unique<SecretBuffer<uint8_t>>(share_bytes(ring, encryption_.threshold, i + 1)));
@@ -43,10 +44,8 @@ class EncryptWorker : public Worker {
     }
     encryption_.shares = pointers_.data();
     if (!os_random(hedge_.data, kHedgeOsBytes)) throw std::runtime_error("the system gives no randomness");
-    const uint32_t largest = encrypt(*selected, encryption_, hedge_.data);
-    if (largest > encryption_.value_bound)
-      throw std::runtime_error("a value lies outside the plan's bound of " +
-                               std::to_string(encryption_.value_bound));
+    if (!encrypt(*selected, encryption_, hedge_.data).within_bounds)
+      throw std::runtime_error("a value lies outside the plan's bound");
   }
   Napi::Value result(Napi::Env env) override {
     Napi::Array shares = Napi::Array::New(env, shares_.size());
@@ -65,17 +64,49 @@ class EncryptWorker : public Worker {
   std::vector<uint8_t*> pointers_;
 };
 
+constexpr uint32_t kMaxSegments = 64;
+
+// The segments of an update, back to back: their values fill `value_count` exactly.
+std::vector<Segment> read_segments(Napi::Env env, Arguments& arguments, size_t value_count) {
+  std::vector<Segment> segments;
+  const Napi::Array list = arguments.array("segments");
+  const uint32_t count = arguments.failed() ? 0 : list.Length();
+  if (count < 1 || count > kMaxSegments) arguments.fail("segments must be an array of 1 to 64 objects");
+  size_t values = 0;
+  size_t elements = 0;
+  for (uint32_t i = 0; !arguments.failed() && i < count; ++i) {
+    const Napi::Value item = list[i];
+    Arguments fields(env, item);
+    const size_t segment_values = fields.integer("valueCount", 1, uint64_t{1} << 40);
+    const Segment segment = {fields.format(segment_values), fields.word("valueBound", 0, UINT32_MAX)};
+    if (fields.failed()) arguments.fail(fields.error());
+    // Two segments on one ring element would use one mask, and one secret, for two messages.
+    if (!arguments.failed() && segment.format.first_element != elements)
+      arguments.fail("firstElement of a segment must be the number of ring elements before it");
+    if (!arguments.failed() && i > 0 && segment.format.parameter_set != segments[0].format.parameter_set)
+      arguments.fail("all segments must have the same parameter set");
+    values += segment_values;
+    elements += segment.format.ring_elements;
+    segments.push_back(segment);
+  }
+  if (!arguments.failed() && values != value_count)
+    arguments.fail("the segments hold " + std::to_string(values) + " values, not " +
+                   std::to_string(value_count));
+  return segments;
+}
+
 Napi::Value encrypt_call(const Napi::CallbackInfo& info) {
   Arguments arguments(info.Env(), info[0]);
   size_t value_count = 0;
-  Encryption encryption;
+  Encryption encryption{};
   encryption.values = arguments.int32s("values", SIZE_MAX, &value_count);
-  encryption.format = arguments.format(value_count);
+  encryption.segments = read_segments(info.Env(), arguments, value_count);
   if (arguments.failed()) return arguments.raise();
-  encryption.ciphertext = arguments.aligned_bytes("ciphertext", ciphertext_bytes(encryption.format));
+  size_t ciphertext_size = 0;
+  for (const Segment& segment : encryption.segments) ciphertext_size += ciphertext_bytes(segment.format);
+  encryption.ciphertext = arguments.aligned_bytes("ciphertext", ciphertext_size);
   encryption.custodians = arguments.word("custodians", 1, kMaxCustodians);
   encryption.threshold = arguments.word("threshold", 1, encryption.custodians);
-  encryption.value_bound = arguments.word("valueBound", 0, INT32_MAX);
   encryption.threads = arguments.word("threads", 1, kMaxThreads);
   const uint8_t* mask_key = arguments.bytes("maskKey", 32);
   const uint8_t* fingerprint = arguments.bytes("planFingerprint", 32);
@@ -190,6 +221,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   export_call<open_call>(exports, "open");
   export_call<sum_call>(exports, "sum");
   register_custody_calls(exports);
+  register_pipeline_calls(exports, *selected);
   return exports;
 }
 

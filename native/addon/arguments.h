@@ -26,6 +26,7 @@ class Arguments {
   }
 
   bool failed() const { return !error_.empty(); }
+  const std::string& error() const { return error_; }
   // A value for JavaScript to receive; the exception is pending.
   Napi::Value raise() const {
     Napi::TypeError::New(env_, error_).ThrowAsJavaScriptException();
@@ -127,6 +128,7 @@ class Arguments {
     format.value_count = value_count;
     const size_t n = ring_tables(format.parameter_set)->n;
     format.ring_elements = ((value_count + format.fold - 1) / format.fold + n - 1) / n;
+    format.first_element = word("firstElement", 0, UINT32_MAX);
     if (failed()) return format;
     const char* error = format_error(format);
     if (error != nullptr) fail(error);

@@ -25,8 +25,8 @@ uint32_t ring_max_wire(uint32_t parameter_set) {
 class OneTimeSecret {
  public:
   OneTimeSecret(const KernelTable& kernels, const Encryption& encryption, const uint8_t hedge[kHedgeBytes])
-      : ring_(*ring_tables(encryption.format.parameter_set)), factor_(ring_.n) {
-    const uint32_t set = encryption.format.parameter_set;
+      : ring_(*ring_tables(encryption.segments.front().format.parameter_set)), factor_(ring_.n) {
+    const uint32_t set = encryption.segments.front().format.parameter_set;
     stream_key(hedge, kHedgeBytes, "secret seed", set, encryption.plan_fingerprint, seed_.data);
     SecretBuffer<uint32_t> residues(ring_.n);
     expand_secret(ring_, set, encryption.plan_fingerprint, seed_.data, residues.data());
@@ -41,6 +41,19 @@ class OneTimeSecret {
   SecretArray<uint8_t, kKeyBytes> seed_;
   SecretBuffer<Twiddle> factor_;
 };
+
+// Returns the largest |value|; whether it lies within the bound is public, being reported.
+uint32_t encrypt_segment(const KernelTable& kernels, const EncryptJob& job, size_t threads) {
+  const size_t chunks = chunk_count(job.format.ring_elements);
+  std::vector<uint32_t> largest(thread_count(chunks, threads), 0);
+  for_each_range(chunks, threads, [&](size_t thread, size_t begin, size_t end) {
+    largest[thread] = kernels.encrypt(job, begin, end);
+  });
+  TENSORGUARD_PUBLIC(largest.data(), largest.size() * sizeof(uint32_t));
+  uint32_t result = 0;
+  for (const uint32_t value : largest) result = value > result ? value : result;
+  return result;
+}
 
 }  // namespace
 
@@ -58,7 +71,9 @@ const char* format_error(const WireFormat& format) {
   const size_t coefficients = (format.value_count + format.fold - 1) / format.fold;
   if (format.ring_elements != (coefficients + ring->n - 1) / ring->n)
     return "ring elements do not fit the value count";
-  if (format.ring_elements > UINT32_MAX - kChunkLanes) return "too many ring elements";
+  if (format.ring_elements > UINT32_MAX - kChunkLanes ||
+      format.first_element > UINT32_MAX - kChunkLanes - format.ring_elements)
+    return "too many ring elements";
   return nullptr;
 }
 
@@ -68,36 +83,37 @@ size_t ciphertext_bytes(const WireFormat& format) {
 
 bool os_random(uint8_t* out, size_t size) { return getentropy(out, size) == 0; }
 
-uint32_t encrypt(const KernelTable& kernels, const Encryption& encryption, const uint8_t hedge[kHedgeBytes]) {
-  const WireFormat& format = encryption.format;
-  const RingTables& ring = *ring_tables(format.parameter_set);
+EncryptionOutcome encrypt(const KernelTable& kernels, const Encryption& encryption,
+                          const uint8_t hedge[kHedgeBytes]) {
+  const uint32_t parameter_set = encryption.segments.front().format.parameter_set;
+  const RingTables& ring = *ring_tables(parameter_set);
   const OneTimeSecret secret(kernels, encryption, hedge);
 
   SecretArray<uint8_t, kKeyBytes> error_key;
-  stream_key(hedge, kHedgeBytes, "error", format.parameter_set, encryption.plan_fingerprint, error_key.data);
+  stream_key(hedge, kHedgeBytes, "error", parameter_set, encryption.plan_fingerprint, error_key.data);
   EncryptJob job;
-  job.format = format;
   load_key(encryption.mask_key, job.mask_key);
   load_key(error_key.data, job.error_key);
   job.secret = secret.factor();
   job.values = encryption.values;
   job.ciphertext = encryption.ciphertext;
 
-  const size_t chunks = chunk_count(format.ring_elements);
-  std::vector<uint32_t> largest(thread_count(chunks, encryption.threads), 0);
-  for_each_range(chunks, encryption.threads, [&](size_t thread, size_t begin, size_t end) {
-    largest[thread] = kernels.encrypt(job, begin, end);
-  });
+  EncryptionOutcome outcome = {0, true};
+  for (const Segment& segment : encryption.segments) {
+    job.format = segment.format;
+    const uint32_t largest = encrypt_segment(kernels, job, encryption.threads);
+    outcome.largest = largest > outcome.largest ? largest : outcome.largest;
+    outcome.within_bounds = outcome.within_bounds && largest <= segment.value_bound;
+    job.values += segment.format.value_count;
+    job.ciphertext += ciphertext_bytes(segment.format);
+  }
   wipe(job.error_key, sizeof job.error_key);
-  TENSORGUARD_PUBLIC(largest.data(), largest.size() * sizeof(uint32_t));
-  uint32_t result = 0;
-  for (const uint32_t value : largest) result = value > result ? value : result;
-  if (result > encryption.value_bound) {
-    wipe(encryption.ciphertext, ciphertext_bytes(format));
+  if (!outcome.within_bounds) {
+    wipe(encryption.ciphertext, static_cast<size_t>(job.ciphertext - encryption.ciphertext));
     for (uint32_t i = 0; i < encryption.custodians; ++i)
       wipe(encryption.shares[i], share_bytes(ring, encryption.threshold, i + 1));
   }
-  return result;
+  return outcome;
 }
 
 ResidualStatistics open(const KernelTable& kernels, const Opening& opening) {
@@ -122,6 +138,7 @@ ResidualStatistics open(const KernelTable& kernels, const Opening& opening) {
   for_each_range(chunks, opening.threads, [&](size_t thread, size_t begin, size_t end) {
     parts[thread] = kernels.open(job, begin, end);
   });
+  TENSORGUARD_PUBLIC(parts.data(), parts.size() * sizeof(ResidualStatistics));
   ResidualStatistics total = {0, 0};
   for (const ResidualStatistics& part : parts) {
     if (part.max_absolute > total.max_absolute) total.max_absolute = part.max_absolute;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "kernel_table.h"
 
@@ -22,23 +23,37 @@ size_t ciphertext_bytes(const WireFormat& format);
 // 32 bytes from the operating system; false where it gives none.
 bool os_random(uint8_t* out, size_t size);
 
-struct Encryption {
+// A run of ring elements of one width: values of equal bits are encrypted together.
+struct Segment {
   WireFormat format;
+  uint32_t value_bound;  // largest |value| allowed
+};
+
+struct Encryption {
+  // At least one, of one parameter set; values and ciphertext hold them back to back. One secret serves all
+  // of them: their ring elements have different indices, and so different masks.
+  std::vector<Segment> segments;
   uint8_t mask_key[32];
   uint8_t plan_fingerprint[32];
   uint32_t threshold;
   uint32_t custodians;
-  uint32_t value_bound;  // largest |value| allowed
   const int32_t* values;
   uint8_t* ciphertext;
   uint8_t* const* shares;  // share_bytes each
   size_t threads;
 };
 
-// Encrypts under a secret of its own, derived from the hedge and wiped before it returns. Returns the largest
-// |value|: where it exceeds value_bound, ciphertext and shares have been wiped.
-uint32_t encrypt(const KernelTable& kernels, const Encryption& encryption, const uint8_t hedge[kHedgeBytes]);
+struct EncryptionOutcome {
+  uint32_t largest;  // |value|
+  bool within_bounds;
+};
 
+// Encrypts under a secret of its own, derived from the hedge and wiped before it returns. Where a value
+// exceeds its segment's bound, ciphertext and shares have been wiped.
+EncryptionOutcome encrypt(const KernelTable& kernels, const Encryption& encryption,
+                          const uint8_t hedge[kHedgeBytes]);
+
+// One segment: those of an update are opened one by one, with the same sum of secrets.
 struct Opening {
   WireFormat format;
   uint8_t mask_key[32];

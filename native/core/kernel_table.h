@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "pipeline_jobs.h"
 #include "ring.h"
 
 namespace tensorguard {
@@ -19,6 +20,7 @@ struct WireFormat {
   uint32_t fold;            // f
   size_t value_count;
   size_t ring_elements;
+  size_t first_element = 0;  // index of the first ring element: which streams it draws from
 };
 
 struct EncryptJob {
@@ -79,6 +81,8 @@ struct KernelTable {
                uint32_t* packed);
   void (*unpack)(uint32_t wire_bits, uint32_t ring_dimension, size_t lanes, const uint32_t* packed,
                  uint32_t* coefficients);
+
+  PipelineKernels pipeline;
 };
 
 }  // namespace tensorguard

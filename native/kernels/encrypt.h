@@ -69,8 +69,8 @@ class EncryptKernel {
       MessageRows block_messages = messages;
       for (uint32_t field = 0; field < messages.fold; ++field)
         block_messages.field[field] = messages.field[field].advanced(lane);
-      encrypt_block(static_cast<uint32_t>(first_chunk * kChunkLanes + lane), block_messages,
-                    sink.advanced(lane));
+      encrypt_block(static_cast<uint32_t>(format.first_element + first_chunk * kChunkLanes + lane),
+                    block_messages, sink.advanced(lane));
     }
     if (all_full) return;
     for (size_t c = 0; c < kChunksPerGroup; ++c)

@@ -69,8 +69,8 @@ class OpenKernel {
       OpenedRows block_sinks = sinks;
       for (uint32_t field = 0; field < sinks.fold; ++field)
         block_sinks.field[field] = sinks.field[field].advanced(lane);
-      open_block(static_cast<uint32_t>(first_chunk * kChunkLanes + lane), source.advanced(lane), block_sinks,
-                 Lanes::load(live));
+      open_block(static_cast<uint32_t>(format.first_element + first_chunk * kChunkLanes + lane),
+                 source.advanced(lane), block_sinks, Lanes::load(live));
     }
     if (in_place) return;
     for (size_t c = 0; c < kChunksPerGroup; ++c)
@@ -130,8 +130,7 @@ class OpenKernel {
     }
     uint32_t lane_largest[Lanes::kCount];
     Lanes::store(lane_largest, largest);
-    for (uint32_t value : lane_largest)
-      if (value > statistics_.max_absolute) statistics_.max_absolute = value;
+    for (uint32_t value : lane_largest) statistics_.max_absolute = larger_of(statistics_.max_absolute, value);
     statistics_.sum_of_squares += Lanes::total(squares);
   }
 

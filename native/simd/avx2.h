@@ -60,6 +60,76 @@ struct Lanes {
     return parts[0] + parts[1] + parts[2] + parts[3];
   }
 
+  using Float = __m256;
+  static Float load_float(const float* from) { return _mm256_loadu_ps(from); }
+  static void store_float(float* to, Float x) { _mm256_storeu_ps(to, x); }
+  static Float broadcast_float(float x) { return _mm256_set1_ps(x); }
+  static Word as_word(Float x) { return _mm256_castps_si256(x); }
+  static Float as_float(Word bits) { return _mm256_castsi256_ps(bits); }
+  static Float add_float(Float a, Float b) { return _mm256_add_ps(a, b); }
+  static Float sub_float(Float a, Float b) { return _mm256_sub_ps(a, b); }
+  static Float mul_float(Float a, Float b) { return _mm256_mul_ps(a, b); }
+  static Float min_float(Float a, Float b) { return _mm256_min_ps(a, b); }
+  static Float max_float(Float a, Float b) { return _mm256_max_ps(a, b); }
+  static Float floor_float(Float a) { return _mm256_floor_ps(a); }
+  static Word differ_float(Float a, Float b) {
+    return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_NEQ_UQ));
+  }
+  static Float to_float(Word a) { return _mm256_cvtepi32_ps(a); }
+  static Word to_integer(Float a) { return _mm256_cvttps_epi32(a); }
+  static Word small_square(Word a) {
+    // The upper halves are signs: the second factor's are cleared.
+    return _mm256_madd_epi16(a, _mm256_and_si256(a, broadcast(0xffff)));
+  }
+  template <size_t kStride>
+  static Float butterfly_lanes(Float x) {
+    if constexpr (kStride == 4) {
+      // Two half-width sums cost less than swapping halves, which takes eight operations on Zen 1.
+      const __m128 low = _mm256_castps256_ps128(x);
+      const __m128 high = _mm256_extractf128_ps(x, 1);
+      return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_add_ps(low, high)), _mm_sub_ps(low, high), 1);
+    } else {
+      const Float swapped = _mm256_permute_ps(x, kStride == 1 ? 0xb1 : 0x4e);
+      const Float minus = kStride == 1 ? _mm256_setr_ps(0, -0.0f, 0, -0.0f, 0, -0.0f, 0, -0.0f)
+                                       : _mm256_setr_ps(0, 0, -0.0f, -0.0f, 0, 0, -0.0f, -0.0f);
+      return _mm256_add_ps(swapped, _mm256_xor_ps(x, minus));
+    }
+  }
+
+  struct DoubleSquares {
+    __m256d low;
+    __m256d high;
+  };
+  static DoubleSquares no_double_squares() { return {_mm256_setzero_pd(), _mm256_setzero_pd()}; }
+  static DoubleSquares add_double_square(DoubleSquares sum, Float x) {
+    const __m256d low = _mm256_cvtps_pd(_mm256_castps256_ps128(x));
+    const __m256d high = _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
+    return {_mm256_add_pd(sum.low, _mm256_mul_pd(low, low)),
+            _mm256_add_pd(sum.high, _mm256_mul_pd(high, high))};
+  }
+  static void store_doubles(double* to, DoubleSquares sum) {
+    _mm256_storeu_pd(to, sum.low);
+    _mm256_storeu_pd(to + 4, sum.high);
+  }
+
+  struct Wide {
+    Word even;  // lanes 0, 1, 4, 5
+    Word odd;   // lanes 2, 3, 6, 7
+  };
+  static Wide join(Word low, Word high) {
+    return {_mm256_unpacklo_epi32(low, high), _mm256_unpackhi_epi32(low, high)};
+  }
+  static Wide no_count() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  static Wide count_down(Wide count, uint64_t threshold, Wide x) {
+    const Word t = _mm256_set1_epi64x(static_cast<int64_t>(threshold));
+    return {_mm256_add_epi64(count.even, _mm256_cmpgt_epi64(t, x.even)),
+            _mm256_add_epi64(count.odd, _mm256_cmpgt_epi64(t, x.odd))};
+  }
+  static Word narrow(Wide x) {
+    return _mm256_castps_si256(
+        _mm256_shuffle_ps(_mm256_castsi256_ps(x.even), _mm256_castsi256_ps(x.odd), 0x88));
+  }
+
  private:
   static Word move_odd_down(Word a) { return _mm256_shuffle_epi32(a, 0xf5); }
 };

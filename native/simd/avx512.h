@@ -64,6 +64,73 @@ struct Lanes {
     return result;
   }
 
+  using Float = __m512;
+  static Float load_float(const float* from) { return _mm512_loadu_ps(from); }
+  static void store_float(float* to, Float x) { _mm512_storeu_ps(to, x); }
+  static Float broadcast_float(float x) { return _mm512_set1_ps(x); }
+  static Word as_word(Float x) { return _mm512_castps_si512(x); }
+  static Float as_float(Word bits) { return _mm512_castsi512_ps(bits); }
+  static Float add_float(Float a, Float b) { return _mm512_add_ps(a, b); }
+  static Float sub_float(Float a, Float b) { return _mm512_sub_ps(a, b); }
+  static Float mul_float(Float a, Float b) { return _mm512_mul_ps(a, b); }
+  static Float min_float(Float a, Float b) { return _mm512_min_ps(a, b); }
+  static Float max_float(Float a, Float b) { return _mm512_max_ps(a, b); }
+  static Float floor_float(Float a) {
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  }
+  static Word differ_float(Float a, Float b) {
+    return _mm512_maskz_set1_epi32(_mm512_cmp_ps_mask(a, b, _CMP_NEQ_UQ), -1);
+  }
+  static Float to_float(Word a) { return _mm512_cvtepi32_ps(a); }
+  static Word to_integer(Float a) { return _mm512_cvttps_epi32(a); }
+  static Word small_square(Word a) { return _mm512_madd_epi16(a, _mm512_and_si512(a, broadcast(0xffff))); }
+  template <size_t kStride>
+  static Float butterfly_lanes(Float x) {
+    Float swapped;
+    if constexpr (kStride < 4) {
+      swapped = _mm512_permute_ps(x, kStride == 1 ? 0xb1 : 0x4e);
+    } else {
+      swapped = _mm512_shuffle_f32x4(x, x, kStride == 4 ? 0xb1 : 0x4e);
+    }
+    constexpr __mmask16 kUpper = kStride == 1 ? 0xaaaa : kStride == 2 ? 0xcccc : kStride == 4 ? 0xf0f0 : 0xff00;
+    return _mm512_mask_sub_ps(_mm512_add_ps(swapped, x), kUpper, swapped, x);
+  }
+
+  struct DoubleSquares {
+    __m512d low;
+    __m512d high;
+  };
+  static DoubleSquares no_double_squares() { return {_mm512_setzero_pd(), _mm512_setzero_pd()}; }
+  static DoubleSquares add_double_square(DoubleSquares sum, Float x) {
+    const __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
+    const __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
+    return {_mm512_add_pd(sum.low, _mm512_mul_pd(low, low)),
+            _mm512_add_pd(sum.high, _mm512_mul_pd(high, high))};
+  }
+  static void store_doubles(double* to, DoubleSquares sum) {
+    _mm512_storeu_pd(to, sum.low);
+    _mm512_storeu_pd(to + 8, sum.high);
+  }
+
+  struct Wide {
+    Word even;  // lanes 0, 1, 4, 5, 8, 9, 12, 13
+    Word odd;   // the others
+  };
+  static Wide join(Word low, Word high) {
+    return {_mm512_unpacklo_epi32(low, high), _mm512_unpackhi_epi32(low, high)};
+  }
+  static Wide no_count() { return {_mm512_setzero_si512(), _mm512_setzero_si512()}; }
+  static Wide count_down(Wide count, uint64_t threshold, Wide x) {
+    const Word t = _mm512_set1_epi64(static_cast<int64_t>(threshold));
+    const Word one = _mm512_set1_epi64(1);
+    return {_mm512_mask_sub_epi64(count.even, _mm512_cmpgt_epi64_mask(t, x.even), count.even, one),
+            _mm512_mask_sub_epi64(count.odd, _mm512_cmpgt_epi64_mask(t, x.odd), count.odd, one)};
+  }
+  static Word narrow(Wide x) {
+    return _mm512_castps_si512(
+        _mm512_shuffle_ps(_mm512_castsi512_ps(x.even), _mm512_castsi512_ps(x.odd), 0x88));
+  }
+
  private:
   static Word move_odd_down(Word a) { return _mm512_shuffle_epi32(a, _MM_PERM_DDBB); }
 };

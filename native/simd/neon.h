@@ -56,4 +56,61 @@ struct Lanes {
     return vmlal_high_s32(sum, value, value);
   }
   static uint64_t total(Squares sum) { return static_cast<uint64_t>(vaddvq_s64(sum)); }
+
+  using Float = float32x4_t;
+  static Float load_float(const float* from) { return vld1q_f32(from); }
+  static void store_float(float* to, Float x) { vst1q_f32(to, x); }
+  static Float broadcast_float(float x) { return vdupq_n_f32(x); }
+  static Word as_word(Float x) { return vreinterpretq_u32_f32(x); }
+  static Float as_float(Word bits) { return vreinterpretq_f32_u32(bits); }
+  static Float add_float(Float a, Float b) { return vaddq_f32(a, b); }
+  static Float sub_float(Float a, Float b) { return vsubq_f32(a, b); }
+  static Float mul_float(Float a, Float b) { return vmulq_f32(a, b); }
+  // Selected by comparison: the instructions vmin and vmax treat what is not a number as the others do not.
+  static Float min_float(Float a, Float b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+  static Float max_float(Float a, Float b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+  static Float floor_float(Float a) { return vrndmq_f32(a); }
+  static Word differ_float(Float a, Float b) { return vmvnq_u32(vceqq_f32(a, b)); }
+  static Float to_float(Word a) { return vcvtq_f32_s32(vreinterpretq_s32_u32(a)); }
+  static Word to_integer(Float a) { return vreinterpretq_u32_s32(vcvtq_s32_f32(a)); }
+  static Word small_square(Word a) { return vmulq_u32(a, a); }
+  template <size_t kStride>
+  static Float butterfly_lanes(Float x) {
+    const uint32_t minus_odd[4] = {0, 0x80000000, 0, 0x80000000};
+    const uint32_t minus_upper[4] = {0, 0, 0x80000000, 0x80000000};
+    const Float swapped = kStride == 1 ? vrev64q_f32(x) : vextq_f32(x, x, 2);
+    const Word minus = vld1q_u32(kStride == 1 ? minus_odd : minus_upper);
+    return vaddq_f32(swapped, as_float(veorq_u32(as_word(x), minus)));
+  }
+
+  struct DoubleSquares {
+    float64x2_t low;
+    float64x2_t high;
+  };
+  static DoubleSquares no_double_squares() { return {vdupq_n_f64(0), vdupq_n_f64(0)}; }
+  static DoubleSquares add_double_square(DoubleSquares sum, Float x) {
+    const float64x2_t low = vcvt_f64_f32(vget_low_f32(x));
+    const float64x2_t high = vcvt_high_f64_f32(x);
+    return {vaddq_f64(sum.low, vmulq_f64(low, low)), vaddq_f64(sum.high, vmulq_f64(high, high))};
+  }
+  static void store_doubles(double* to, DoubleSquares sum) {
+    vst1q_f64(to, sum.low);
+    vst1q_f64(to + 2, sum.high);
+  }
+
+  struct Wide {
+    uint64x2_t low;
+    uint64x2_t high;
+  };
+  static Wide join(Word low, Word high) {
+    return {vreinterpretq_u64_u32(vzip1q_u32(low, high)), vreinterpretq_u64_u32(vzip2q_u32(low, high))};
+  }
+  static Wide no_count() { return {vdupq_n_u64(0), vdupq_n_u64(0)}; }
+  static Wide count_down(Wide count, uint64_t threshold, Wide x) {
+    const uint64x2_t t = vdupq_n_u64(threshold);
+    return {vaddq_u64(count.low, vcgtq_u64(t, x.low)), vaddq_u64(count.high, vcgtq_u64(t, x.high))};
+  }
+  static Word narrow(Wide x) {
+    return vuzp1q_u32(vreinterpretq_u32_u64(x.low), vreinterpretq_u32_u64(x.high));
+  }
 };

@@ -12,7 +12,7 @@ check() {
   valgrind --quiet --error-exitcode=99 --track-origins=yes "$scratch/build/testing/kernel_constant_time" "$@"
 }
 
-for mistake in branch index; do
+for mistake in branch index opening; do
   status=0
   check --planted "$mistake" >"$scratch/planted.log" 2>&1 || status=$?
   [ "$status" -eq 99 ] || { echo "[$stage] a planted $mistake went unnoticed (exit status $status)" >&2; exit 1; }

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { parseAdapterConfig } from '../../lib/adapter/peft-config.js';
+import { parseAdapterConfig, peftTypeAllowed } from '../../lib/adapter/peft-config.js';
 import { RefusedError } from '../../lib/errors.js';
 import { expectRefusal, refusalOf } from './refusals.js';
 
@@ -27,6 +27,37 @@ describe('an adapter_config.json', () => {
       expect(error.code).to.equal('adapter.peft-type-unsupported');
       expect(error.message).to.include(type);
     }
+  });
+
+  const parseAllowing = (text: string, ...peftTypes: string[]) =>
+    parseAdapterConfig(Buffer.from(text), 'adapter_config.json', peftTypes);
+
+  it('may be of another type where the envelope lists it, and of LoRA only where it lists that', async () => {
+    expect(parseAllowing('{"peft_type":"IA3","feedforward_modules":["fc"]}', 'LORA', 'IA3')).to.deep.equal({
+      peft_type: 'IA3',
+      feedforward_modules: ['fc'],
+    });
+    for (const [type, allowed] of [
+      ['LORA', ['IA3']],
+      ['ia3', ['IA3']],
+      ['IA3', []],
+    ] as const) {
+      const error = await refusalOf(() => parseAllowing(`{"peft_type":"${type}"}`, ...allowed));
+      expect(error).to.be.instanceOf(RefusedError);
+      expect(error.code).to.equal('adapter.peft-type-unsupported');
+      for (const part of [type, 'peftTypes', ...allowed]) expect(error.message).to.include(part);
+    }
+    expect(peftTypeAllowed({ peft_type: 'IA3' }, ['LORA', 'IA3'])).to.equal(true);
+    expect(peftTypeAllowed({ peft_type: 'IA3' }, ['LORA'])).to.equal(false);
+  });
+
+  it('may hold in r and rank_pattern what other types than LoRA put there', async () => {
+    expect(parseAllowing('{"peft_type":"OFT","r":0}', 'OFT').r).to.equal(0);
+    parseAllowing('{"peft_type":"ADALORA","rank_pattern":{"q":[true,false]}}', 'ADALORA');
+    await expectRefusal(
+      () => parse('{"peft_type":"LORA","rank_pattern":{"q":[true,false]}}'),
+      'adapter.config-invalid',
+    );
   });
 
   const refused: [string, string, string | Uint8Array][] = [

@@ -45,6 +45,28 @@ describe('a PEFT adapter directory', () => {
     });
   });
 
+  it('is read and written with another PEFT type where that is allowed, whatever its tensors', async () => {
+    await withDirectory(async (parent) => {
+      const directory = join(parent, 'adapter');
+      const peftTypes = ['LORA', 'IA3'];
+      const ia3 = {
+        configBytes: Buffer.from('{"peft_type":"IA3"}'),
+        tensors: [
+          { name: 'base_model.model.q.ia3_l', dtype: 'F32', shape: [2, 1], data: Float32Array.of(1, 2) },
+        ] satisfies TensorToWrite[],
+      };
+      await expectRefusal(() => writePeftAdapter(directory, ia3), 'adapter.peft-type-unsupported', 'IA3');
+      await writePeftAdapter(directory, ia3, { peftTypes });
+      await expectRefusal(() => loadPeftAdapter(directory), 'adapter.peft-type-unsupported', 'IA3');
+      const { config, tensors } = await loadPeftAdapter(directory, { peftTypes });
+      expect(config.peft_type).to.equal('IA3');
+      expect(tensors.names).to.deep.equal(['base_model.model.q.ia3_l']);
+      await tensors.close();
+      await writePeftAdapter(directory, { ...ia3, configBytes }, { peftTypes });
+      await expectRefusal(() => loadPeftAdapter(directory, { peftTypes }), 'adapter.no-lora-tensors');
+    });
+  });
+
   it('replaces an adapter, with the same configuration or another, and keeps its model card', async () => {
     await withDirectory(async (parent) => {
       const directory = join(parent, 'adapter');

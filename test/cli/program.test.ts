@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { packageRoot } from '../../lib/native.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
-import { documentOf, succeed, tensorguard } from './support/command.js';
+import { documentOf, refusalOf, succeed, tensorguard } from './support/command.js';
 import { smallRound } from './support/small-round.js';
 import { refuseAllUntouched, refuseUntouched } from './support/snapshot.js';
 
@@ -61,11 +61,43 @@ describe('the command line', function () {
     await refuseAllUntouched(cases, { cwd });
   });
 
-  it('ends with 2 and shows its help where it is told nothing', async () => {
+  for (const args of [[], ['fleet'], ['custodian']]) {
+    const name = ['tensorguard-native', ...args].join(' ');
+    it(`ends with 2 and shows the help of ${name} where it is given no command`, async () => {
+      const cwd = await temporaryDirectory();
+      const ended = await tensorguard(args, { cwd });
+      expect(ended).to.include({ exitCode: 2, stdout: '' });
+      expect(ended.stderr).to.include(`Usage: ${name} `);
+      const asJson = await tensorguard([...args, '--json'], { cwd });
+      expect(refusalOf(args, asJson, { exitCode: 2, code: 'usage' })).to.equal(
+        'No command was given; stderr lists them.',
+      );
+      expect(asJson.stderr).to.equal(ended.stderr);
+    });
+  }
+
+  it('names an option of a group that there is not', async () => {
     const cwd = await temporaryDirectory();
-    const ended = await tensorguard([], { cwd });
-    expect(ended).to.include({ exitCode: 2, stdout: '' });
-    expect(ended.stderr).to.include('Usage: tensorguard-native');
+    const message = await refuseUntouched(['fleet', '--frobnicate'], { cwd }, { exitCode: 2, code: 'usage' });
+    expect(message).to.include('--frobnicate');
+  });
+
+  it('takes --json before a command as after it', async () => {
+    const cwd = await temporaryDirectory();
+    const expected = { exitCode: 1, code: 'container.unreadable' } as const;
+    for (const args of [
+      ['--json', 'inspect', 'nowhere.tgu'],
+      ['inspect', '--json', 'nowhere.tgu'],
+    ]) {
+      refusalOf(args, await tensorguard(args, { cwd }), expected);
+    }
+    const fleet = ['fleet', 'init', 'fleet', '--clients', '3'];
+    for (const [index, args] of [fleet.toSpliced(1, 0, '--json'), [...fleet, '--json']].entries()) {
+      const directory = await temporaryDirectory();
+      const ended = await tensorguard(args, { cwd: directory });
+      expect(documentOf(ended), `${index}`).to.be.an('object');
+      expect(ended).to.include({ exitCode: 0, stderr: '' });
+    }
   });
 
   it('writes a refusal to stderr, code first, and nothing to stdout without --json', async () => {

@@ -82,6 +82,7 @@ int run_checks(const Options& options) {
     check_packing(run, *table);
     check_sums(run, *table);
     check_engine(run, *table);
+    check_pipeline(run, *table);
     check_rounds(run, *table);
     check_refusals(run, *table);
   }

@@ -3,15 +3,16 @@
 // exit status
 // (--error-exitcode) tells.
 //
-//   valgrind --error-exitcode=99 kernel_constant_time [--planted branch | --planted index]
+//   valgrind --error-exitcode=99 kernel_constant_time [--planted branch | index | opening]
 //
 // --planted makes a mistake on purpose, which must be reported. TENSORGUARD_FORCE_ISA names the instruction
 // set. Exits 0, 1 (secrets went in and none came out, or there is no such instruction set) or 2 (usage, or
 // not under memcheck).
 //
 // What is marked public on the way (TENSORGUARD_PUBLIC in native/core) is what the caller is told anyway: the
-// largest |value|, for the refusal; whether packed residues are all below q; and which words of a share's
-// stream are rejected, which are thrown away and independent of those kept.
+// largest |value|, for the refusal; the largest residual of an opening and the sum of their squares; whether
+// packed residues are all below q; and which words of a share's stream are rejected, which are thrown away
+// and independent of those kept.
 
 #include <cstdio>
 #include <cstring>
@@ -25,25 +26,31 @@ namespace tensorguard {
 namespace constant_time {
 namespace {
 
-int run_all() {
+const KernelTable* told_kernels() {
   std::string error;
   const KernelTable* table = select_kernels(error);
-  if (table == nullptr) {
-    std::fprintf(stderr, "%s\n", error.c_str());
-    return 1;
-  }
+  if (table == nullptr) std::fprintf(stderr, "%s\n", error.c_str());
+  return table;
+}
+
+int run_all() {
+  const KernelTable* table = told_kernels();
+  if (table == nullptr) return 1;
   bool secret = true;
   for (const uint32_t parameter_set : {Lwe192::kId, Lwe128::kId}) {
     secret = run_primitives(parameter_set) && secret;
     secret = run_custody(parameter_set) && secret;
     secret = run_kernels(*table, parameter_set) && secret;
     secret = run_encryptions(*table, parameter_set) && secret;
+    secret = run_pipeline(*table, parameter_set) && secret;
+    secret = run_openings(*table, parameter_set) && secret;
   }
   return secret ? 0 : 1;
 }
 
 int usage() {
-  std::fprintf(stderr, "usage: valgrind --error-exitcode=99 kernel_constant_time [--planted branch|index]\n");
+  std::fprintf(stderr,
+               "usage: valgrind --error-exitcode=99 kernel_constant_time [--planted branch|index|opening]\n");
   return 2;
 }
 
@@ -58,6 +65,10 @@ int run(int argument_count, char** arguments) {
     run_planted_branch();
   } else if (std::strcmp(arguments[2], "index") == 0) {
     run_planted_index();
+  } else if (std::strcmp(arguments[2], "opening") == 0) {
+    const KernelTable* table = told_kernels();
+    if (table == nullptr) return 1;
+    run_planted_opening(*table);
   } else {
     return usage();
   }

@@ -5,9 +5,11 @@ import { openRole } from '../../custody/role-directory.js';
 import { readTrustedPlan } from '../../custody/trusted-plan.js';
 import { EnvironmentError } from '../../errors.js';
 import { aggregateUpdates } from '../../round/aggregate.js';
+import { readRolePolicy } from '../../round/role-policy.js';
 import type { Output } from '../output.js';
+import { type PolicyOptions, policyOptions, policyOverrides } from '../policy-options.js';
 
-interface AggregateCommandOptions {
+interface AggregateCommandOptions extends PolicyOptions {
   readonly plan: string;
   readonly aggregator: string;
   readonly strict?: boolean;
@@ -33,7 +35,7 @@ async function* updatePaths(sources: readonly string[]): AsyncGenerator<string> 
 }
 
 export function aggregateCommand(command: Command, output: () => Output): Command {
-  return command
+  return policyOptions(command)
     .description('sum updates without reading any: what must be refused is left out, with its reason')
     .argument('<updates...>', 'update files (.tgu), or directories of them')
     .requiredOption('--plan <file>', "the round's plan (.tgp)")
@@ -43,9 +45,14 @@ export function aggregateCommand(command: Command, output: () => Output): Comman
     .action(async (sources: string[], options: AggregateCommandOptions) => {
       const out = output();
       const { keys, signing, roster } = await openRole(options.aggregator, 'aggregator');
+      const { policy } = await readRolePolicy(options.aggregator, {
+        file: options.policy,
+        overrides: policyOverrides(options),
+      });
       const plan = await readTrustedPlan(options.plan, roster);
       const { fingerprint, sizeBytes, accepted, refused } = await aggregateUpdates({
         plan,
+        policy,
         aggregatorId: keys.id,
         signing,
         updates: updatePaths(sources),

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { encrypt } from '../../lwe/encrypt.js';
 import { openAggregate } from '../../lwe/open.js';
 import { type ParameterSetName, parameterSet } from '../../lwe/parameters.js';
-import { planArithmetic } from '../../lwe/plan.js';
+import { type PlanSegment, planArithmetic } from '../../lwe/plan.js';
 import { addCiphertexts } from '../../lwe/sum.js';
 import { native, threadCount } from '../../native.js';
 import { integerOption, parameterSetOption } from '../options.js';
@@ -62,17 +62,17 @@ export function benchCommand(command: Command, output: () => Output): Command {
     .action(async (options: BenchCommandOptions) => {
       const plan = planArithmetic({
         parameterSet: options.params,
-        bits: options.bits,
         maxClients: options.clients,
-        valueCount: options.values,
+        segments: [{ bits: options.bits, valueCount: options.values }],
       });
       const threads = threadCount(options.threads);
       const planFingerprint = new Uint8Array(randomBytes(32));
       const seed = new Uint8Array(randomBytes(32));
       const prfKey = new Uint8Array(randomBytes(32));
+      const [{ valueBound }] = plan.segments as [PlanSegment];
       const values = Int32Array.from(
         { length: options.values },
-        (_, i) => (i % (2 * plan.valueBound + 1)) - plan.valueBound,
+        (_, i) => (i % (2 * valueBound + 1)) - valueBound,
       );
       const request = { plan, seed, planFingerprint, prfKey, values, threshold: 1, custodians: 1, threads };
       const ciphertexts = Array.from({ length: options.clients }, () => new Uint8Array(plan.ciphertextBytes));

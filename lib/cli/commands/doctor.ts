@@ -2,9 +2,13 @@ import { availableParallelism, cpus, endianness } from 'node:os';
 import type { Command } from 'commander';
 import Database from 'libsql';
 import { generateKemKey, openSealed, sealTo } from '../../custody/hpke.js';
+import { TensorGuardError } from '../../errors.js';
 import { native } from '../../native.js';
 import { createSigningKey } from '../../package/signing-key.js';
+import { type EffectiveSetting, listEffectiveSettings } from '../../policy/effective.js';
+import { readRolePolicy } from '../../round/role-policy.js';
 import type { Output } from '../output.js';
+import { type PolicyOptions, policyOptions, policyOverrides } from '../policy-options.js';
 
 interface Check {
   readonly name: string;
@@ -87,18 +91,43 @@ const CHECKS: readonly [name: string, run: () => string | Promise<string>][] = [
   ],
 ];
 
+interface DoctorOptions extends PolicyOptions {
+  readonly role: string;
+}
+
+async function effectiveSettings(
+  options: DoctorOptions,
+): Promise<{ readonly effective: readonly EffectiveSetting[]; readonly error?: string }> {
+  try {
+    const effective = await readRolePolicy(options.role, {
+      file: options.policy,
+      overrides: policyOverrides(options),
+    });
+    return { effective: listEffectiveSettings(effective) };
+  } catch (error) {
+    if (!(error instanceof TensorGuardError)) throw error;
+    return { effective: [], error: error.message };
+  }
+}
+
 export function doctorCommand(command: Command, output: () => Output): Command {
-  return command
+  return policyOptions(command)
     .description('check that everything this package needs works on this machine')
-    .action(async () => {
+    .option('--role <dir>', 'show the effective policy of the role in this directory', '.')
+    .action(async (options: DoctorOptions) => {
       const checks: Check[] = [];
       for (const [name, run] of CHECKS) checks.push(await check(name, run));
+      const { effective, error } = await effectiveSettings(options);
       const environment = Object.fromEntries(
         Object.entries(process.env).filter(([name]) => name.startsWith('TENSORGUARD_')),
       );
-      output().result({ ok: checks.every(({ ok }) => ok), checks, environment }, [
+      if (error !== undefined) checks.push({ name: 'policy', ok: false, detail: error });
+      output().result({ ok: checks.every(({ ok }) => ok), checks, environment, policy: effective }, [
         ...checks.map(({ name, ok, detail }) => `${ok ? 'ok  ' : 'FAIL'}  ${name}: ${detail}`),
         ...Object.entries(environment).map(([name, value]) => `set   ${name}=${value}`),
+        ...effective.map(
+          ({ field, value, source }) => `policy  ${field} = ${JSON.stringify(value)}  (${source})`,
+        ),
       ]);
       if (!checks.every(({ ok }) => ok)) process.exitCode = 1;
     });

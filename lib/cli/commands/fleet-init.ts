@@ -1,10 +1,14 @@
-import { resolve } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { extname, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { UsageError } from '../../errors.js';
 import type { ParameterSetName } from '../../lwe/parameters.js';
 import type { SignatureAlgorithm } from '../../package/keys.js';
+import { effectivePolicy } from '../../policy/effective.js';
+import { type PolicyFile, readPolicyFile } from '../../policy/load.js';
+import { POLICY_PRESET_NAMES, type PolicyPresetName } from '../../policy/presets.js';
 import { createFleet } from '../../round/fleet.js';
-import { integerOption, PRESET_NAMES, PRESETS, type PresetName, parameterSetOption } from '../options.js';
+import { integerOption, parameterSetOption } from '../options.js';
 import type { Output } from '../output.js';
 
 interface FleetInitOptions {
@@ -12,7 +16,8 @@ interface FleetInitOptions {
   readonly custodians: number;
   readonly threshold: number;
   readonly params: ParameterSetName;
-  readonly preset: PresetName;
+  readonly preset?: PolicyPresetName;
+  readonly policy?: string;
   readonly name: string;
   readonly quorumFloor: number;
   readonly postQuantumSignatures: boolean;
@@ -26,7 +31,10 @@ export function fleetInitCommand(command: Command, output: () => Output): Comman
     .option('--custodians <n>', 'custodians', integerOption(1, 255), 4)
     .option('--threshold <t>', 'custodians that must agree to open a round', integerOption(1, 255), 3)
     .addOption(parameterSetOption())
-    .addOption(new Option('--preset <name>', 'policy preset').choices(PRESET_NAMES).default('balanced'))
+    .addOption(
+      new Option('--preset <name>', 'policy preset (default: balanced)').choices([...POLICY_PRESET_NAMES]),
+    )
+    .option('--policy <file>', 'the policy of every role (.yaml, .json)')
     .option('--name <name>', 'the name of the fleet', 'fleet')
     .option('--quorum-floor <n>', 'the smallest quorum that any plan may have', integerOption(2, 10_000), 3)
     .option('--post-quantum-signatures', 'sign with ML-DSA-65 beside Ed25519', false)
@@ -38,6 +46,9 @@ export function fleetInitCommand(command: Command, output: () => Output): Comman
         );
       }
       const out = output();
+      const file: PolicyFile | undefined =
+        options.policy === undefined ? undefined : await readPolicyFile(options.policy);
+      const { policy, preset } = effectivePolicy({ file, preset: options.preset, environment: {} });
       if (options.quorumFloor === 2) {
         out.warn(
           'Warning: with a quorum floor of 2, each of two contributors can subtract its own update from the average and ' +
@@ -55,9 +66,13 @@ export function fleetInitCommand(command: Command, output: () => Output): Comman
         threshold: options.threshold,
         parameterSet: options.params,
         quorumFloor: options.quorumFloor,
-        maxUpdateBytes: PRESETS[options.preset].maxUpdateBytes,
+        maxUpdateBytes: policy.envelope.maxUpdateBytes,
+        policyFile:
+          options.policy === undefined
+            ? { name: 'policy.json', text: `${JSON.stringify({ preset }, null, 2)}\n` }
+            : { name: `policy${extname(options.policy)}`, text: await readFile(options.policy, 'utf8') },
         signatureAlgorithms: algorithms,
-        defaults: { parameterSet: options.params, preset: options.preset },
+        defaults: { parameterSet: options.params, preset },
       });
       out.result(
         {

@@ -3,8 +3,9 @@ import { readTrustedPlan } from '../../custody/trusted-plan.js';
 import { openRound } from '../../round/open-round.js';
 import type { Output } from '../output.js';
 import { openOwner } from '../owner.js';
+import { type PolicyOptions, policyOptions, policyOverrides } from '../policy-options.js';
 
-interface OpenCommandOptions {
+interface OpenCommandOptions extends PolicyOptions {
   readonly plan: string;
   readonly owner: string;
   readonly answers: string[];
@@ -14,7 +15,7 @@ interface OpenCommandOptions {
 }
 
 export function openCommand(command: Command, output: () => Output): Command {
-  return command
+  return policyOptions(command)
     .description("open an aggregate with the custodians' answers and write the average adapter")
     .argument('<aggregate>', 'the aggregate (.tga)')
     .requiredOption('--plan <file>', "the round's plan (.tgp)")
@@ -25,7 +26,10 @@ export function openCommand(command: Command, output: () => Output): Command {
     .requiredOption('--out <adapter>', 'the adapter directory to write')
     .action(async (aggregate: string, options: OpenCommandOptions) => {
       const out = output();
-      const { owner, roster } = await openOwner(options.owner);
+      const { owner, roster } = await openOwner(options.owner, {
+        file: options.policy,
+        overrides: policyOverrides(options),
+      });
       const plan = await readTrustedPlan(options.plan, roster);
       const report = await openRound({
         owner,

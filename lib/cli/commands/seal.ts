@@ -1,23 +1,69 @@
 import type { Command } from 'commander';
-import { openClientState } from '../../custody/client-state.js';
-import { openRole } from '../../custody/role-directory.js';
+import { readTrainingMetadata, type TrainingFacts } from '../../adapter/training-metadata.js';
+import type { TrustedRoster } from '../../custody/roster.js';
 import { readTrustedPlan } from '../../custody/trusted-plan.js';
-import { FormatError, UsageError } from '../../errors.js';
+import { UsageError } from '../../errors.js';
 import { openContainer } from '../../package/reader.js';
-import { copyUpdate, dryRunSeal, type SealOptions, sealUpdate } from '../../round/seal-update.js';
+import { settleResiduals } from '../../round/residuals.js';
+import {
+  type ClientIdentity,
+  copyUpdate,
+  dryRunSeal,
+  type SealOptions,
+  type SealReport,
+  sealUpdate,
+} from '../../round/seal-update.js';
+import { openClient } from '../client.js';
 import { formatBytes, type Output } from '../output.js';
+import { type PolicyOptions, policyOptions, policyOverrides } from '../policy-options.js';
 
-interface SealCommandOptions {
+interface SealCommandOptions extends PolicyOptions {
   readonly plan: string;
   readonly client: string;
   readonly base?: string;
   readonly close?: string;
+  readonly training?: string;
+  readonly privacyLedger?: string;
   readonly dryRun?: boolean;
   readonly out?: string;
 }
 
+/** Recorded even where the seal is refused then: what a round opened is true whatever comes after. */
+async function takeCloseRecord(
+  path: string,
+  client: ClientIdentity,
+  roster: TrustedRoster,
+  dryRun: boolean,
+): Promise<void> {
+  const close = await openContainer(path, 'close');
+  try {
+    await close.verify(roster.body.owner.keys, roster.body.signatureAlgorithms);
+    if (dryRun) return;
+    await client.state.recordClose({ plan: close.body.plan, opened: close.body.opened });
+    if (client.residuals !== undefined) await settleResiduals(client.residuals, client.state);
+  } finally {
+    await close.close();
+  }
+}
+
+function describe(report: SealReport): string[] {
+  const { clipFactor, keptNorm, residualUsed, epsilonSpent } = report;
+  return [
+    `${report.values} values (keep ratio ${report.keepRatio.toPrecision(3)}), ${report.saturatedValues} of them saturated; norm ${keptNorm.toPrecision(4)}` +
+      `${clipFactor < 1 ? `, clipped to ${(clipFactor * keptNorm).toPrecision(4)}` : ''}` +
+      `${residualUsed ? ', with what earlier rounds left over' : ''}.`,
+    epsilonSpent === undefined
+      ? 'No differential privacy: epsilon is unbounded.'
+      : `Privacy: epsilon ${epsilonSpent.toPrecision(4)} spent by this site when this round is counted${report.overBudget === true ? ', over its budget' : ''}.`,
+  ];
+}
+
+function metadataLines(training: TrainingFacts): string[] {
+  return training.warnings.map(({ file, message }) => `Warning: ${file}: ${message}`);
+}
+
 export function sealCommand(command: Command, output: () => Output): Command {
-  return command
+  return policyOptions(command)
     .description("seal a trained adapter for a plan's round")
     .argument('<adapter>', 'the directory that PEFT wrote')
     .requiredOption('--plan <file>', "the round's plan (.tgp)")
@@ -25,71 +71,68 @@ export function sealCommand(command: Command, output: () => Output): Command {
     .option('--base <adapter>', 'send the difference to this adapter')
     .option(
       '--close <file>',
-      "an earlier round's close record (.tgc), which may release a delta it does not list",
+      "an earlier round's close record (.tgc): commits what it opened, and releases a delta it does not list",
     )
+    .option('--training <file>', 'what is known of the training (.json); goes into the header in the clear')
+    .option('--privacy-ledger <file>', "the ledger of a site that robots share (default: the client's own)")
     .option('--dry-run', 'check everything, print what would be sent, and write nothing')
     .option('--out <file>', 'the update to write (.tgu)')
     .action(async (adapter: string, options: SealCommandOptions) => {
       if (options.out === undefined && options.dryRun !== true) {
         throw new UsageError('usage.out', 'Give --out FILE, or --dry-run to write nothing.');
       }
-      const { keys, signing, roster } = await openRole(options.client, 'client');
-      if (keys.prf === undefined) {
-        throw new FormatError('key.malformed', `The key file in ${options.client} has no PRF key.`);
-      }
-      const plan = await readTrustedPlan(options.plan, roster);
-      const state = await openClientState(options.client);
+      const out = output();
+      const { client, roster, close } = await openClient(options.client, {
+        file: options.policy,
+        overrides: policyOverrides(options),
+        privacyLedger: options.privacyLedger,
+      });
       try {
+        const plan = await readTrustedPlan(options.plan, roster);
         if (options.close !== undefined) {
-          const close = await openContainer(options.close, 'close');
-          try {
-            await close.verify(roster.body.owner.keys, roster.body.signatureAlgorithms);
-            // Recorded even where the seal is refused then: what a round opened is true whatever comes after.
-            if (options.dryRun !== true) {
-              await state.recordClose({ plan: close.body.plan, opened: close.body.opened });
-            }
-          } finally {
-            await close.close();
-          }
+          await takeCloseRecord(options.close, client, roster, options.dryRun === true);
         }
+        const training = await readTrainingMetadata(adapter, options.training);
+        for (const line of metadataLines(training)) out.warn(line);
         const request: SealOptions = {
-          client: { id: keys.id, signing, prf: keys.prf, state },
+          client,
           plan,
           adapter,
+          training,
           ...(options.base !== undefined && { base: options.base }),
         };
         if (options.dryRun === true || options.out === undefined) {
           const report = await dryRunSeal(request);
-          output().result({ ...report, keepRatio: 1, epsilon: null, written: null }, [
-            `Would seal ${report.values} values into ${formatBytes(report.sealedBytes)} ` +
-              `(${(report.sealedBytes / report.values).toFixed(3)} bytes a value); ${report.saturatedValues} would saturate.`,
-            'Keep ratio 1. No differential privacy: epsilon is unbounded. Nothing was written.',
+          out.result({ ...report, epsilon: report.epsilonSpent ?? null, written: null }, [
+            `Would seal into ${formatBytes(report.sealedBytes)} (${(report.sealedBytes / report.values).toFixed(3)} bytes a value).`,
+            ...describe(report),
+            'Nothing was written.',
           ]);
           return;
         }
         const sealed = await sealUpdate(request);
         const sizeBytes = await copyUpdate(sealed.stored, options.out);
-        output().result(
+        const { report } = sealed;
+        const values = plan.arithmetic.valueCount;
+        out.result(
           {
+            ...report,
             update: sealed.update,
             written: options.out,
             sizeBytes,
-            bytesPerValue: sizeBytes / sealed.values,
-            values: sealed.values,
-            saturatedValues: sealed.saturatedValues,
-            originalBytes: sealed.originalBytes,
+            values,
+            bytesPerValue: sizeBytes / values,
             replayed: sealed.replayed,
           },
           [
-            `Sealed ${sealed.values} values into ${options.out}: ${formatBytes(sizeBytes)}, ` +
-              `${(sizeBytes / sealed.values).toFixed(3)} bytes a value; ${sealed.saturatedValues} saturated.`,
-            ...(sealed.replayed
+            `Sealed into ${options.out}: ${formatBytes(sizeBytes)}, ${(sizeBytes / values).toFixed(3)} bytes a value.`,
+            ...(report === undefined
               ? ['The same delta was sealed under this plan before: this is the same file.']
-              : []),
+              : describe(report)),
           ],
         );
       } finally {
-        state.close();
+        close();
       }
     });
 }

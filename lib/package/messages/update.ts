@@ -14,8 +14,12 @@ import {
   textSchema,
 } from './common.js';
 import type { MessageType } from './message-type.js';
+import { MAX_EXPERTS } from './plan.js';
 
 export const UPDATE_SCHEMA_VERSION = '1.0.0';
+
+/** A weight of 1. Integers, so that everyone adds them alike. */
+export const WEIGHT_ONE = 2 ** 16;
 
 export const trainingSchema = z.strictObject({
   steps: integerSchema(0).optional(),
@@ -59,16 +63,25 @@ export const updateSchema = z.strictObject({
     .strictObject({
       originalBytes: integerSchema(0),
       sealedBytes: integerSchema(0),
+      /** The widest value's. */
       bits: integerSchema(2, 8),
+      keepRatio: z.number().gt(0).max(1).optional(),
     })
     .optional(),
   privacy: z
     .strictObject({
+      mechanism: z.enum(['skellam', 'discrete-gaussian']).optional(),
       clip: positiveSchema.optional(),
       noiseMultiplier: nonNegativeSchema.optional(),
       epsilonSpent: nonNegativeSchema.optional(),
     })
     .optional(),
+  /**
+   * What the client multiplied its values by, in units of 2^-16: one for each of the plan's experts, or one where it has
+   * none. Absent: 1 everywhere.
+   */
+  weights: z.array(integerSchema(0, WEIGHT_ONE)).min(1).max(MAX_EXPERTS).optional(),
+  /** How much of the training touched each expert, as the trainer declares it. */
   experts: z.record(idSchema, nonNegativeSchema).optional(),
   compatibility: z
     .strictObject({

@@ -45,6 +45,7 @@ void check_words(const Run& run, const KernelTable& table);
 void check_packing(const Run& run, const KernelTable& table);
 void check_sums(const Run& run, const KernelTable& table);
 void check_engine(const Run& run, const KernelTable& table);
+void check_pipeline(const Run& run, const KernelTable& table);
 
 // Whole rounds on any instruction set, scalar included: what was encrypted comes out again, or is refused.
 void check_rounds(const Run& run, const KernelTable& table);

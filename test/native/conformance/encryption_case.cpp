@@ -59,17 +59,16 @@ Encrypted encrypted(const KernelTable& table, const EncryptionCase& input, size_
   Buffer<uint8_t> ciphertext(ciphertext_bytes(input.format));
 
   Encryption encryption;
-  encryption.format = input.format;
+  encryption.segments = {{input.format, input.value_bound}};
   std::memcpy(encryption.mask_key, input.mask_key, sizeof encryption.mask_key);
   std::memcpy(encryption.plan_fingerprint, input.plan_fingerprint, sizeof encryption.plan_fingerprint);
   encryption.threshold = input.threshold;
   encryption.custodians = input.custodians;
-  encryption.value_bound = input.value_bound;
   encryption.values = values.data();
   encryption.ciphertext = ciphertext.data();
   encryption.shares = pointers.data();
   encryption.threads = threads;
-  const uint32_t largest = encrypt(table, encryption, input.hedge);
+  const uint32_t largest = encrypt(table, encryption, input.hedge).largest;
   return {std::move(shares), std::move(ciphertext), largest};
 }
 

@@ -62,8 +62,12 @@ WireFormat shaped(const Run& run, Random& random, const ParameterSet& set, uint3
   const size_t count = elements[turn % run.cases(7, 13)];
   const WireFormat format = random_fold(random, set, wire_bits, count, 0);
   const size_t most = static_cast<size_t>(format.fold) * set.n - 1;
-  return wire_format(set, wire_bits, format.fold, format.field_bits, count,
-                     std::min(missing[turn % 4], most));
+  WireFormat shape =
+      wire_format(set, wire_bits, format.fold, format.field_bits, count, std::min(missing[turn % 4], most));
+  // The streams' numbers are words: the largest that a format may reach is among them.
+  const size_t firsts[] = {0, random.below(1u << 24), UINT32_MAX - kChunkLanes - count};
+  shape.first_element = firsts[turn % 3];
+  return shape;
 }
 
 Values kind_of_values(size_t turn) {

@@ -32,7 +32,8 @@ ReferenceRound::ReferenceRound(const WireFormat& format, const uint8_t mask_key[
   for (size_t i = 0; i < set_.n; ++i)
     residues[i] = static_cast<uint32_t>((int64_t{secret[i]} + set_.q) % set_.q);
   for (size_t j = 0; j < format.ring_elements; ++j) {
-    const std::vector<uint32_t> values = uniform_element(mask_key, static_cast<uint32_t>(j), set_.n, set_.q);
+    const std::vector<uint32_t> values =
+        uniform_element(mask_key, static_cast<uint32_t>(format.first_element + j), set_.n, set_.q);
     products_.push_back(product(interpolated(values, psi, set_.q), residues, set_.q));
   }
 }
@@ -53,7 +54,8 @@ std::vector<uint8_t> ReferenceRound::ciphertext(const uint8_t error_key[32],
     std::vector<uint32_t> wire(set_.n * lanes(chunk));
     for (size_t lane = 0; lane < lanes(chunk); ++lane) {
       const size_t element = chunk * kElementsPerChunk + lane;
-      const std::vector<int32_t> errors = small_element(error_key, static_cast<uint32_t>(element), set_.n);
+      const std::vector<int32_t> errors =
+          small_element(error_key, static_cast<uint32_t>(format_.first_element + element), set_.n);
       for (size_t i = 0; i < set_.n; ++i) {
         const size_t c = i * lanes(chunk) + lane;
         int64_t message = 0;

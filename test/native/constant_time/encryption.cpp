@@ -1,4 +1,4 @@
-// An instruction set's kernels, one by one and as whole encryptions, on secret inputs.
+// An instruction set's kernels, one by one and as whole encryptions and openings, on secret inputs.
 
 #include <cstdio>
 #include <cstring>
@@ -79,22 +79,32 @@ bool run_encryption(const KernelTable& table, const WireFormat& format, const Ri
   for (std::vector<uint8_t>& share : shares) pointers.push_back(share.data());
 
   Encryption encryption;
-  encryption.format = format;
+  encryption.segments = {{format, 3}};
   std::memset(encryption.mask_key, 0x33, sizeof encryption.mask_key);
   std::memset(encryption.plan_fingerprint, 0x44, sizeof encryption.plan_fingerprint);
   encryption.threshold = threshold;
   encryption.custodians = custodians;
-  encryption.value_bound = 3;
   encryption.values = values.data();
   encryption.ciphertext = ciphertext.data();
   encryption.shares = pointers.data();
   encryption.threads = 1;
-  const uint32_t largest = encrypt(table, encryption, hedge.data());
+  const uint32_t largest = encrypt(table, encryption, hedge.data()).largest;
 
   bool secret = is_secret(ciphertext);
   for (const std::vector<uint8_t>& share : shares) secret = secret && is_secret(share);
   // Only the largest |value| is told, for the refusal.
   return told(table, "whole encryption", ring, secret && !is_secret(&largest, sizeof largest));
+}
+
+bool run_opening(const KernelTable& table, const WireFormat& format, const RingTables& ring) {
+  ResidualStatistics statistics;
+  const std::vector<int32_t> values = opened_values(table, format, statistics);
+  bool secret = true;
+  for (const int32_t& value : values) secret = secret && is_secret(&value, sizeof value);
+  // What the residuals say is told, for the owner to refuse a wrong sum of secrets.
+  return told(table, "whole opening", ring,
+              secret && !is_secret(&statistics.max_absolute, sizeof statistics.max_absolute) &&
+                  !is_secret(&statistics.sum_of_squares, sizeof statistics.sum_of_squares));
 }
 
 WireFormat format_of(uint32_t parameter_set, const RingTables& ring, uint32_t fold, size_t ring_elements,
@@ -118,6 +128,35 @@ bool run_encryptions(const KernelTable& table, uint32_t parameter_set) {
       run_encryption(table, format_of(parameter_set, ring, 4, 8 * (table.lanes > 8 ? 2 : 1), 0), ring, 3, 4);
   const bool staged = run_encryption(table, format_of(parameter_set, ring, 2, 3, 100), ring, 1, 1);
   return in_place && staged;
+}
+
+std::vector<int32_t> opened_values(const KernelTable& table, const WireFormat& format,
+                                   ResidualStatistics& statistics) {
+  std::vector<int32_t> secret_sum(ring_tables(format.parameter_set)->n);
+  for (size_t i = 0; i < secret_sum.size(); ++i) secret_sum[i] = static_cast<int32_t>(i % 97) - 48;
+  make_secret(secret_sum);
+  std::vector<uint8_t> aggregate(ciphertext_bytes(format));
+  for (size_t i = 0; i < aggregate.size(); ++i) aggregate[i] = static_cast<uint8_t>(37 * i + 11);
+  std::vector<int32_t> values(format.value_count);
+  Opening opening;
+  opening.format = format;
+  std::memset(opening.mask_key, 0x33, sizeof opening.mask_key);
+  opening.secret_sum = secret_sum.data();
+  opening.aggregate = aggregate.data();
+  opening.values = values.data();
+  opening.threads = 1;
+  statistics = open(table, opening);
+  return values;
+}
+
+bool run_openings(const KernelTable& table, uint32_t parameter_set) {
+  const RingTables& ring = *ring_tables(parameter_set);
+  // Fields split in place, and whole messages that are unstaged; then a single field, which takes another
+  // path.
+  const size_t in_place_elements = 8 * (table.lanes > 8 ? 2 : 1);
+  bool secret = run_opening(table, format_of(parameter_set, ring, 4, in_place_elements, 0), ring);
+  secret = run_opening(table, format_of(parameter_set, ring, 2, 3, 100), ring) && secret;
+  return run_opening(table, format_of(parameter_set, ring, 1, in_place_elements, 0), ring) && secret;
 }
 
 }  // namespace constant_time

@@ -3,6 +3,7 @@
 #define TENSORGUARD_TEST_CONSTANT_TIME_OPERATIONS_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "core/kernel_table.h"
 
@@ -15,10 +16,18 @@ bool run_primitives(uint32_t parameter_set);
 bool run_custody(uint32_t parameter_set);
 bool run_kernels(const KernelTable& table, uint32_t parameter_set);
 bool run_encryptions(const KernelTable& table, uint32_t parameter_set);
+bool run_pipeline(const KernelTable& table, uint32_t parameter_set);
+bool run_openings(const KernelTable& table, uint32_t parameter_set);
+
+// Opens a made-up aggregate, which is public as is the mask's key. Secret are the sum of secrets and, until
+// the owner releases them, the values.
+std::vector<int32_t> opened_values(const KernelTable& table, const WireFormat& format,
+                                   ResidualStatistics& statistics);
 
 // Mistakes on purpose, which memcheck must report.
 void run_planted_branch();
 void run_planted_index();
+void run_planted_opening(const KernelTable& table);
 
 }  // namespace constant_time
 }  // namespace tensorguard

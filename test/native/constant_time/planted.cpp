@@ -44,5 +44,17 @@ void run_planted_index() {
   std::printf("planted: a look-up by a secret, %u\n", found);
 }
 
+void run_planted_opening(const KernelTable& table) {
+  const WireFormat format = {Lwe192::kId, 22, 5, 5, 1, Lwe192::kN, 1};
+  ResidualStatistics statistics;
+  if (opened_values(table, format, statistics)[0] < 0) {
+    __asm__ __volatile__("" : : : "memory");
+    std::printf("planted: a branch on an opened value, negative\n");
+  } else {
+    __asm__ __volatile__("" : : : "memory");
+    std::printf("planted: a branch on an opened value, not negative\n");
+  }
+}
+
 }  // namespace constant_time
 }  // namespace tensorguard

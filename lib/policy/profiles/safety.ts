@@ -1,0 +1,13 @@
+/** Safety thresholds: what a candidate has to reach in evaluation before a robot runs it. */
+import { z } from 'zod';
+import { integerSetting, numberSetting } from '../setting-schemas.js';
+
+export const safetySchema = z.strictObject({
+  minSuccessRate: numberSetting(0, 1, 'share of episodes that succeed, at least'),
+  maxConstraintViolations: integerSetting(0, 1_000_000, 'constraint violations in an evaluation, at most'),
+  maxKlDivergence: numberSetting(0, 1000, 'KL divergence from the released policy, in nats, at most'),
+  maxRegression: numberSetting(0, 1, 'loss of success rate against the released policy, at most'),
+  minOodRobustness: numberSetting(0, 1, 'robustness outside the training distribution, at least'),
+});
+
+export type SafetyThresholds = z.infer<typeof safetySchema>;
