@@ -97,7 +97,7 @@ export async function measureCeilings(
     ...kernelCases(kernels, process.instructionSet),
   ]);
   const timings = await interleave(cases, options);
-  const coefficients = coefficientCount(makeWorkload(spec).plan);
+  const coefficients = coefficientCount(makeWorkload(spec));
   return processes.map(({ instructionSet }) => {
     const of = (part: CasePart) => timings(`${instructionSet}/${part}`);
     const lanes = LANES[instructionSet] as number;

@@ -8,6 +8,7 @@ import { TensorGuardError, UsageError } from '../lib/errors.js';
 import { compareWithPlainAverage } from './demo/comparison.js';
 import { renderDemo } from './demo/report.js';
 import { runDemoRound } from './demo/round.js';
+import { checkRounding } from './demo/rounding-check.js';
 import { makeSyntheticFleetData } from './demo/synthetic-data.js';
 import { describeMachine } from './machine.js';
 
@@ -32,7 +33,9 @@ async function runIn(directory: string): Promise<void> {
   const figures = await runDemoRound(directory, data, progress);
   progress('Comparing with the plain average');
   const comparison = await compareWithPlainAverage(data, figures.plan, figures.average);
-  process.stdout.write(`\n${renderDemo(describeMachine(), figures, comparison)}\n`);
+  progress('Comparing every opened sum with what rounding can give');
+  const rounding = await checkRounding(data, figures.plan, figures.average);
+  process.stdout.write(`\n${renderDemo(describeMachine(), figures, comparison, rounding)}\n`);
 }
 
 async function main(): Promise<void> {

@@ -1,7 +1,7 @@
 /** The forked process: times encryption under the instruction set that its environment forces. */
 import { encrypt } from '../lib/lwe/encrypt.js';
 import { maskKey, messageDigest } from '../lib/lwe/streams.js';
-import { wireFormat } from '../lib/lwe/wire.js';
+import { encryptedSegment } from '../lib/lwe/wire.js';
 import { native } from '../lib/native.js';
 import {
   type EncryptPart,
@@ -49,9 +49,8 @@ function operation(part: EncryptPart, ready: Prepared): () => unknown {
       return () => encrypt({ plan, seed, planFingerprint, prfKey, values, ciphertext, ...custody });
     case 'native': {
       const job = {
-        ...wireFormat(plan),
+        segments: plan.segments.map(encryptedSegment),
         values,
-        valueBound: plan.valueBound,
         ciphertext,
         maskKey: ready.maskKey,
         planFingerprint,

@@ -41,7 +41,7 @@ export async function measureEncrypt(
   options: RoundOptions,
 ): Promise<EncryptFigures[]> {
   const workload = makeWorkload(spec);
-  const coefficients = coefficientCount(workload.plan);
+  const coefficients = coefficientCount(workload);
   const cases = processes.flatMap((process) =>
     ENCRYPT_PARTS.map(
       (part): TimedCase<CaseName> => ({

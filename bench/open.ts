@@ -98,7 +98,7 @@ export async function measureOpen(
       instructionSet: native().instructionSet,
       workload: workloadFigures(workload),
       contributors,
-      nsPerCoefficient: nanosecondsEach(coefficientCount(workload.plan), samples),
+      nsPerCoefficient: nanosecondsEach(coefficientCount(workload), samples),
       millionValuesPerSecond: millionsPerSecond(workload.spec.valueCount, samples),
     };
   });

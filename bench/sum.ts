@@ -39,7 +39,7 @@ export interface SumFigures {
 
 /** Values that make an update twice the last-level cache, where memory allows it. */
 export function valuesBeyondCache(wanted: number, lastLevelCacheBytes: number | undefined): number {
-  const bitsAValue = makeWorkload({ ...WORKLOAD, valueCount: 1 }).plan.wireBits;
+  const bitsAValue = makeWorkload({ ...WORKLOAD, valueCount: 1 }).segment.wireBits;
   const beyondCache = Math.ceil((2 * (lastLevelCacheBytes ?? 0) * 8) / bitsAValue);
   const affordable = Math.floor(
     ((Math.min(freemem() / 4, MAX_TOTAL_BYTES) / (UPDATES + 1)) * 8) / bitsAValue,

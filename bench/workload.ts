@@ -4,7 +4,7 @@ import { EnvironmentError } from '../lib/errors.js';
 import { encrypt } from '../lib/lwe/encrypt.js';
 import { openAggregate } from '../lib/lwe/open.js';
 import { parameterSet } from '../lib/lwe/parameters.js';
-import { type PlanArithmetic, planArithmetic } from '../lib/lwe/plan.js';
+import { type PlanArithmetic, type PlanSegment, planArithmetic } from '../lib/lwe/plan.js';
 import { native } from '../lib/native.js';
 
 export interface WorkloadSpec {
@@ -16,6 +16,8 @@ export interface WorkloadSpec {
 export interface Workload {
   readonly spec: WorkloadSpec;
   readonly plan: PlanArithmetic;
+  /** The plan's only one: values of one width. */
+  readonly segment: PlanSegment;
   readonly seed: Uint8Array;
   readonly planFingerprint: Uint8Array;
   readonly prfKey: Uint8Array;
@@ -38,32 +40,35 @@ function randomValues(count: number, bound: number): Int32Array {
   return Int32Array.from(bytes, (byte) => (byte % (2 * bound + 1)) - bound);
 }
 
-/** The default parameter set, random keys, random values. */
+/** The default parameter set, one width, random keys, random values. */
 export function makeWorkload(spec: WorkloadSpec): Workload {
-  const plan = planArithmetic({ parameterSet: 'lwe-192', ...spec });
+  const { bits, maxClients, valueCount } = spec;
+  const plan = planArithmetic({ parameterSet: 'lwe-192', maxClients, segments: [{ bits, valueCount }] });
+  const [segment] = plan.segments as [PlanSegment];
   return {
     spec,
     plan,
+    segment,
     seed: randomBytes(32),
     planFingerprint: randomBytes(32),
     prfKey: randomBytes(32),
-    values: randomValues(spec.valueCount, plan.valueBound),
+    values: randomValues(spec.valueCount, segment.valueBound),
   };
 }
 
 /** Coefficients that the values need. The last ring element's padding is encrypted too, and is not counted. */
-export function coefficientCount(plan: PlanArithmetic): number {
-  return Math.ceil(plan.valueCount / plan.fold);
+export function coefficientCount({ segment }: Pick<Workload, 'segment'>): number {
+  return Math.ceil(segment.valueCount / segment.fold);
 }
 
-export function workloadFigures({ spec, plan }: Workload): WorkloadFigures {
+export function workloadFigures({ spec, plan, segment }: Workload): WorkloadFigures {
   return {
     ...spec,
     parameterSet: plan.parameterSet,
-    fold: plan.fold,
-    plaintextBits: plan.plaintextBits,
-    wireBits: plan.wireBits,
-    coefficients: coefficientCount(plan),
+    fold: segment.fold,
+    plaintextBits: segment.plaintextBits,
+    wireBits: segment.wireBits,
+    coefficients: coefficientCount({ segment }),
     ciphertextBytes: plan.ciphertextBytes,
   };
 }

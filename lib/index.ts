@@ -3,6 +3,7 @@
 export { loadPeftAdapter, type PeftAdapter, writePeftAdapter } from './adapter/peft.js';
 export { openSafetensors, type SafetensorsReader } from './adapter/safetensors-reader.js';
 export { writeSafetensors } from './adapter/safetensors-writer.js';
+export { readTrainingMetadata, type TrainingFacts } from './adapter/training-metadata.js';
 export { type ClientState, createClientState, openClientState } from './custody/client-state.js';
 export { answerRound, type CustodianAnswer, type CustodianIdentity } from './custody/custodian.js';
 export { createLedger, type Ledger, openLedger } from './custody/ledger.js';
@@ -26,6 +27,13 @@ export type { PublicKeys, SignatureAlgorithm } from './package/keys.js';
 export { type AnyContainer, type Container, openAnyContainer, openContainer } from './package/reader.js';
 export { createSigningKey, type LocalSigningKey, type SigningKey } from './package/signing-key.js';
 export { containerBytes, encodeContainer, writeContainer } from './package/writer.js';
+export { type EffectivePolicy, effectivePolicy } from './policy/effective.js';
+export { policyFingerprints } from './policy/fingerprint.js';
+export { readPolicyFile } from './policy/load.js';
+export type { Policy } from './policy/policy.js';
+export { POLICY_PRESET_NAMES, type PolicyPresetName, presetPolicy } from './policy/presets.js';
+export { calibrateNoise, epsilonOfNoise } from './privacy/calibrate.js';
+export { createPrivacyLedger, openPrivacyLedger, type PrivacyLedger } from './privacy/privacy-ledger.js';
 export { type AggregateOptions, type Aggregation, aggregateUpdates } from './round/aggregate.js';
 export { closeRound } from './round/close-round.js';
 export { createFleet, type FleetOptions } from './round/fleet.js';
@@ -36,6 +44,9 @@ export {
   openRound,
 } from './round/open-round.js';
 export { type PlannedRound, type PlanOptions, planRound } from './round/plan-round.js';
+export { openResiduals, settleResiduals } from './round/residuals.js';
+export { readRolePolicy } from './round/role-policy.js';
+export { budgetOf, type PrivacyAccount, roundEpsilon } from './round/round-privacy.js';
 export { RoundRecords } from './round/round-records.js';
 export {
   type ClientIdentity,

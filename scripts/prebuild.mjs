@@ -2,8 +2,8 @@
  * The addons that a release ships: prebuilds/linux-{x64,arm64}/tensorguard-native.glibc.node, where node-gyp-build looks
  * for them. Usage: node scripts/prebuild.mjs [x64] [arm64], both where none is named.
  */
-import { copyFileSync, mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkLibraryFloor } from './building/library-floor.mjs';
 import { BuildError, run, runMain } from './building/run.mjs';
@@ -23,23 +23,21 @@ function prebuild(architecture) {
   if (triplet === undefined) {
     throw new BuildError(`No prebuild for ${architecture}; known: ${Object.keys(TRIPLETS).join(', ')}.`);
   }
-  const native = architecture === process.arch;
+  const tool = (name) => (architecture === process.arch ? name : `${triplet}${name}`);
+  // prebuildify moves the addon that it finds in build/Release away: in a folder of its own, not the developer's.
   const folder = join(root, 'build-prebuild', architecture);
-  const toolchain = join(root, 'scripts/toolchains', `linux-${architecture}.cmake`);
-  // A folder of its own: the developer's build stays as it is.
-  const parameters = ['--arch', architecture, '--out', folder];
-  if (!native) parameters.push(`--CDCMAKE_TOOLCHAIN_FILE=${toolchain}`);
-  const failure = `The addon for ${architecture} did not compile; the reason is above.`;
-  const cmakeJs = join(root, 'node_modules/cmake-js/bin/cmake-js');
-  for (const step of ['configure', 'build']) {
-    run(process.execPath, [cmakeJs, '-l', 'error', step, ...parameters], { cwd: root, failure });
-  }
+  mkdirSync(folder, { recursive: true });
+  const parameters = [
+    ...['--cwd', folder, '--cache', join(folder, 'cache'), '--out', root, '--name', 'tensorguard-native'],
+    ...['--platform', 'linux', '--arch', architecture, '--napi', '--tag-libc', '--libc', 'glibc'],
+    ...['--strip', '--strip-bin', tool('strip'), '--node-gyp', join(root, 'scripts/toolchains/node-gyp.mjs')],
+  ];
+  run(process.execPath, [join(root, 'node_modules/prebuildify/bin.js'), ...parameters], {
+    cwd: root,
+    failure: `There is no prebuilt addon for ${architecture}; the reason is above.`,
+  });
 
   const target = join(root, 'prebuilds', `linux-${architecture}`, 'tensorguard-native.glibc.node');
-  mkdirSync(dirname(target), { recursive: true });
-  copyFileSync(join(folder, 'Release/tensorguard_native.node'), target);
-  const tool = (name) => (native ? name : `${triplet}${name}`);
-  run(tool('strip'), ['--strip-all', target], { cwd: root, failure: `${target} could not be stripped.` });
   checkLibraryFloor(target, tool('objdump'));
   console.log(`Built ${target}`);
 }

@@ -3,6 +3,7 @@ import type { Machine } from '../machine.js';
 import { formatNumber, renderTable } from '../table.js';
 import type { PlainComparison } from './comparison.js';
 import type { DemoFigures } from './round.js';
+import type { RoundingCheck } from './rounding-check.js';
 
 const FP32_BYTES = 4;
 
@@ -22,8 +23,25 @@ function machineLines(machine: Machine): string[] {
   ];
 }
 
-export function renderDemo(machine: Machine, figures: DemoFigures, comparison: PlainComparison): string {
-  const { arithmetic } = figures.plan;
+function percent(fraction: number): string {
+  return `${(100 * fraction).toFixed(3)} %`;
+}
+
+/** "740000 of 8 bits, 1 in 17 bits on the wire", width by width. */
+function widths({ arithmetic }: DemoFigures['plan']): string {
+  const each = arithmetic.segments.map(
+    ({ bits, valueCount, fold, wireBits }) =>
+      `${valueCount} values of ${bits} bits, ${fold} in ${wireBits} bits on the wire`,
+  );
+  return `${each.join('; ')}; ${arithmetic.parameterSet}.`;
+}
+
+export function renderDemo(
+  machine: Machine,
+  figures: DemoFigures,
+  comparison: PlainComparison,
+  rounding: RoundingCheck,
+): string {
   const { values } = comparison;
   const { milliseconds: ms } = figures;
   const originalBytes = values * FP32_BYTES;
@@ -43,12 +61,16 @@ export function renderDemo(machine: Machine, figures: DemoFigures, comparison: P
   const quality = renderTable(
     ['averaged delta, against the plain average', ''],
     [
-      ['relative L2 error (quantization)', `${(100 * comparison.relativeError).toFixed(3)} %`],
+      ['relative L2 error: rotation and stochastic rounding', percent(comparison.relativeError)],
+      ['the same, expected of grids this fine', percent(comparison.expectedRelativeError)],
       ['cosine', comparison.cosine.toFixed(6)],
-      ['values clamped to their clip bound', `${figures.saturatedValues} of ${values * figures.robots}`],
       [
-        'values that encrypting and summing changed',
-        `${comparison.changedByEncryption} of ${comparison.values}`,
+        'values beyond the largest level, clamped to it',
+        `${figures.saturatedValues} of ${values * figures.robots}`,
+      ],
+      [
+        "opened sums that no rounding of the robots' values gives",
+        `${rounding.outOfReach} of ${rounding.values}`,
       ],
     ],
   );
@@ -66,8 +88,8 @@ export function renderDemo(machine: Machine, figures: DemoFigures, comparison: P
   return [
     `${figures.robots} simulated robots, ${figures.threshold} of ${figures.custodians} custodians, ${values} parameters each ` +
       "(the shapes of SmolVLA's default LoRA, random values).",
-    `${arithmetic.bits} bits a value, ${arithmetic.parameterSet}, ${arithmetic.fold} value${arithmetic.fold === 1 ? '' : 's'} ` +
-      `in ${arithmetic.wireBits} bits on the wire. ${figures.closedWith} updates opened; the round is closed.`,
+    widths(figures.plan),
+    `${figures.closedWith} updates opened; the round is closed.`,
     ...machineLines(machine),
     '',
     size,

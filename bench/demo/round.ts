@@ -1,6 +1,8 @@
 /** One round, role by role, through the same calls that the command line makes. */
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openClient } from '../../lib/cli/client.js';
+import { openOwner } from '../../lib/cli/owner.js';
 import { LEDGER_FILE } from '../../lib/custody/role-directory.js';
 import { replaceFile } from '../../lib/files.js';
 import {
@@ -8,25 +10,28 @@ import {
   answerRound,
   closeRound,
   createFleet,
-  type OwnerIdentity,
-  openClientState,
   openContainer,
   openLedger,
   openRole,
   openRound,
   planRound,
-  RoundRecords,
   readTrustedPlan,
   sealUpdate,
   type TrustedPlan,
   writeContainer,
 } from '../../lib/index.js';
+import { presetPolicy } from '../../lib/policy/presets.js';
+import { readRolePolicy } from '../../lib/round/role-policy.js';
 import type { SyntheticFleetData } from './synthetic-data.js';
 
 const CUSTODIANS = 4;
 const THRESHOLD = 3;
-const BITS = 8;
 const QUORUM = 3;
+const PRESET = 'balanced';
+/** The preset's own, named so that the demo stays what it says whatever becomes of the preset. */
+const OVERRIDES = { training: { bits: 8, keepRatio: 1 } };
+/** No environment: the same round on every machine. */
+const POLICY = { environment: {}, overrides: OVERRIDES };
 
 export interface DemoFigures {
   readonly plan: TrustedPlan;
@@ -59,16 +64,18 @@ async function timed<T>(work: () => Promise<T>): Promise<{ readonly result: T; r
 }
 
 async function planFile(fleet: string, data: SyntheticFleetData, out: string): Promise<void> {
-  const { signing, roster } = await openRole(join(fleet, 'coordinator'), 'coordinator');
+  const directory = join(fleet, 'coordinator');
+  const { signing, roster } = await openRole(directory, 'coordinator');
+  const { policy } = await readRolePolicy(directory, POLICY);
   const { body } = await planRound({
     roster,
     like: data.earlier,
     base: data.base,
-    bits: BITS,
+    policy,
     maxClients: data.trained.length,
     quorum: QUORUM,
     round: 1,
-    policy: 'demo',
+    policyName: 'demo',
     cohort: 'all',
     parameterSet: 'lwe-192',
   });
@@ -76,15 +83,14 @@ async function planFile(fleet: string, data: SyntheticFleetData, out: string): P
 }
 
 async function seal(directory: string, planPath: string, adapter: string, base: string) {
-  const { keys, signing, roster } = await openRole(directory, 'client');
-  if (keys.prf === undefined) throw new TypeError(`${keys.id} has no PRF key`);
-  const plan = await readTrustedPlan(planPath, roster);
-  const state = await openClientState(directory);
+  const { client, roster, close } = await openClient(directory, POLICY);
   try {
-    const client = { id: keys.id, signing, prf: keys.prf, state };
-    return await sealUpdate({ client, plan, adapter, base });
+    const plan = await readTrustedPlan(planPath, roster);
+    const { stored, report } = await sealUpdate({ client, plan, adapter, base });
+    if (report === undefined) throw new TypeError(`${client.id} had sealed before the demo began`);
+    return { stored, saturatedValues: report.saturatedValues };
   } finally {
-    state.close();
+    close();
   }
 }
 
@@ -95,8 +101,9 @@ async function aggregate(
   out: string,
 ): Promise<void> {
   const { keys, signing, roster } = await openRole(directory, 'aggregator');
+  const { policy } = await readRolePolicy(directory, POLICY);
   const plan = await readTrustedPlan(planPath, roster);
-  await aggregateUpdates({ plan, aggregatorId: keys.id, signing, updates, strict: true, out });
+  await aggregateUpdates({ plan, policy, aggregatorId: keys.id, signing, updates, strict: true, out });
 }
 
 async function answer(
@@ -121,11 +128,8 @@ async function answer(
   }
 }
 
-async function openOwner(directory: string, planPath: string) {
-  const { keys, signing, roster } = await openRole(directory, 'owner');
-  const kem = keys.kem.at(-1);
-  if (kem === undefined) throw new TypeError('the owner has no KEM key');
-  const owner: OwnerIdentity = { signing, kem: kem.seed, records: new RoundRecords(directory) };
+async function ownerWithPlan(directory: string, planPath: string) {
+  const { owner, roster } = await openOwner(directory, POLICY);
   return { owner, plan: await readTrustedPlan(planPath, roster) };
 }
 
@@ -147,9 +151,10 @@ export async function runDemoRound(
     threshold: THRESHOLD,
     parameterSet: 'lwe-192',
     quorumFloor: QUORUM,
-    maxUpdateBytes: 5_000_000,
+    maxUpdateBytes: presetPolicy(PRESET).envelope.maxUpdateBytes,
     signatureAlgorithms: ['ed25519'],
-    defaults: { parameterSet: 'lwe-192', preset: 'balanced' },
+    policyFile: { name: 'policy.json', text: `${JSON.stringify({ preset: PRESET }, null, 2)}\n` },
+    defaults: { parameterSet: 'lwe-192', preset: PRESET },
   });
   const planPath = join(round, 'round.tgp');
   const aggregatePath = join(round, 'round.tga');
@@ -187,7 +192,7 @@ export async function runDemoRound(
   progress('Opening');
   const ownerDirectory = join(fleet, 'owner');
   const opening = await timed(async () => {
-    const { owner, plan } = await openOwner(ownerDirectory, planPath);
+    const { owner, plan } = await ownerWithPlan(ownerDirectory, planPath);
     await openRound({
       owner,
       plan,
@@ -200,7 +205,7 @@ export async function runDemoRound(
     return plan;
   });
   const closing = await timed(async () => {
-    const { owner, plan } = await openOwner(ownerDirectory, planPath);
+    const { owner, plan } = await ownerWithPlan(ownerDirectory, planPath);
     const { record, body } = await closeRound(owner, plan, aggregatePath, undefined);
     await replaceFile(join(round, 'round.tgc'), record);
     return body.opened.length;

@@ -26,9 +26,9 @@ export interface QuantizeRequest extends Hedge {
  * level = floor(y + r / 65536) for y = value * factor and sixteen secret random bits r, clamped to +-limit. All in
  * float32, so that every instruction set gives the same levels for the same r.
  *
- * The mean of a level is y rounded down to a multiple of 2^-16: too low by less than 2^-16 of a level while |y| <= 128,
- * where r / 65536 is added exactly or rounded to nearest in its last bit. Each doubling of |y| beyond doubles the step
- * of the probabilities (2^-15 of a level at 256, 2^-3 at 2^20).
+ * The mean of a level is y rounded down to a multiple of 2^-16: off by less than 2^-16 of a level while |y| <= 128.
+ * The sum y + r / 65536 is rounded to float32: from |y| = 256 on its steps are larger than 2^-16 (2^-15 of a level at
+ * 256, twice as much for each doubling, 2^-4 just below 2^20), and half a step is the bound on the mean's error.
  *
  * @returns of each part, how many levels the clamp changed, and the exact sum of the levels' squares (below 2^53; the
  *   nearest double beyond)

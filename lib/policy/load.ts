@@ -8,8 +8,8 @@ import { isPresetName, POLICY_PRESET_NAMES, type PolicyPresetName } from './pres
 import { type SettingValues, settingsInDocument } from './settings.js';
 import { isShallow } from './yaml-nesting.js';
 
-/** A policy with a few hundred patterns has some ten kilobytes. */
-export const MAX_POLICY_FILE_BYTES = 256 * 1024;
+/** A thousand patterns fit. The parser's time grows with the square of keys and errors: seconds at this size. */
+export const MAX_POLICY_FILE_BYTES = 64 * 1024;
 
 export interface PolicyFile {
   readonly path: string;

@@ -1,10 +1,11 @@
 /** The tensors a plan speaks of, read from adapters: the delta of a trained one. */
 import { createHmac, hkdfSync } from 'node:crypto';
 import { adapterSchema, adapterSchemaFingerprint } from '../adapter/adapter-schema.js';
+import { firstNonFinite } from '../adapter/finite-values.js';
 import { frozenDigest } from '../adapter/lora-modes.js';
 import { loadPeftAdapter, type PeftAdapter } from '../adapter/peft.js';
 import { type AdapterConfig, parseAdapterConfig } from '../adapter/peft-config.js';
-import { RefusedError } from '../errors.js';
+import { FormatError, RefusedError } from '../errors.js';
 import type { PlanBody } from '../package/messages/plan.js';
 
 const DIGEST_LABEL = 'tensorguard-native v1 delta digest';
@@ -97,6 +98,15 @@ export async function requirePlannedAdapter(
   }
 }
 
+function requireFiniteDelta(name: string, delta: Float32Array): void {
+  const at = firstNonFinite(delta);
+  if (at < 0) return;
+  throw new FormatError(
+    'pipeline.non-finite',
+    `Coordinate ${at} of "${name}" is ${delta[at]}, less the base's; only finite values can be averaged. Training has diverged.`,
+  );
+}
+
 /** A trained adapter and what training started from, open for reading. */
 export class AdapterDelta {
   private constructor(
@@ -147,6 +157,7 @@ export class AdapterDelta {
    * matter; it is the same delta.
    *
    * @param prfKey the client's, which keys the digest
+   * @throws FormatError `safetensors.non-finite` for what is no finite number, `pipeline.non-finite` for a difference
    */
   async digest(plan: PlanBody, prfKey: Uint8Array): Promise<Uint8Array> {
     const key = new Uint8Array(hkdfSync('sha256', prfKey, '', DIGEST_LABEL, 32));
@@ -155,6 +166,8 @@ export class AdapterDelta {
     for (const name of this.adapter.tensors.names) {
       const delta = new Float32Array(this.adapter.tensors.info(name).elementCount);
       await this.read(name, delta);
+      // Before anything is claimed: a run that diverged can be repaired and sealed under the same plan.
+      requireFiniteDelta(name, delta);
       digest.update(new Uint8Array(delta.buffer, delta.byteOffset, delta.byteLength));
       delta.fill(0);
     }

@@ -10,10 +10,10 @@ import type { AggregateBody, RefusedUpdate } from '../package/messages/aggregate
 import { type Container, openContainer } from '../package/reader.js';
 import type { SigningKey } from '../package/signing-key.js';
 import { writeContainer } from '../package/writer.js';
-import { requirePlanWithinPolicy, requireTrainingWithinPolicy } from '../policy/bounds.js';
+import { requireTrainingWithinPolicy } from '../policy/bounds.js';
 import type { Policy } from '../policy/policy.js';
 import { CiphertextSum } from './ciphertext-sum.js';
-import { planFacts } from './plan-facts.js';
+import { requirePlanAllowed } from './plan-facts.js';
 import { Spool, type Spooled } from './spool.js';
 
 export interface AggregateOptions {
@@ -140,7 +140,7 @@ class Round {
  */
 export async function aggregateUpdates(options: AggregateOptions): Promise<Aggregation> {
   const { plan, policy } = options;
-  requirePlanWithinPolicy(policy, planFacts(plan, policy.envelope.peftTypes), 'aggregator');
+  requirePlanAllowed(policy, plan, 'aggregator');
   const paths: string[] = [];
   for await (const path of options.updates) paths.push(path);
   const overweight = new Set<string>();

@@ -15,11 +15,10 @@ import { type Container, openContainer } from '../package/reader.js';
 import type { SigningKey } from '../package/signing-key.js';
 import { coordinatesOf } from '../pipeline/delta-encoder.js';
 import { type TensorPlace, tensorPlaces } from '../pipeline/value-layout.js';
-import { requirePlanWithinPolicy } from '../policy/bounds.js';
 import type { Policy } from '../policy/policy.js';
 import { requirePlannedAdapter } from './adapter-delta.js';
 import { CiphertextSum } from './ciphertext-sum.js';
-import { planFacts } from './plan-facts.js';
+import { requirePlanAllowed } from './plan-facts.js';
 import { roundEpsilon } from './round-privacy.js';
 import type { RoundRecords } from './round-records.js';
 
@@ -239,7 +238,7 @@ export async function openRound(options: OpenOptions): Promise<OpenedRoundReport
   const { owner, plan } = options;
   const container = await openContainer(options.aggregate, 'aggregate');
   try {
-    requirePlanWithinPolicy(owner.policy, planFacts(plan, owner.policy.envelope.peftTypes), 'owner');
+    requirePlanAllowed(owner.policy, plan, 'owner');
     const { opened, report } = await openSum(options, container);
     await writeAverage(options, opened);
     opened.sums.fill(0);

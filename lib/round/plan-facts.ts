@@ -7,7 +7,9 @@ import { sharesSectionBytes } from '../custody/sharing.js';
 import { effectiveNoiseMultiplier } from '../custody/trusted-plan.js';
 import type { PlanArithmetic } from '../lwe/plan.js';
 import type { PlanBody } from '../package/messages/plan.js';
+import { type PolicyHolder, requirePlanWithinPolicy } from '../policy/bounds.js';
 import type { PlanFacts } from '../policy/plan-facts.js';
+import type { Policy } from '../policy/policy.js';
 import { roundEpsilon } from './round-privacy.js';
 
 interface PlanToJudge {
@@ -59,4 +61,19 @@ export function planFacts(
       },
     }),
   };
+}
+
+/**
+ * Refuses a plan that is weaker than the policy of someone who acts on it. How large its error will be is for the
+ * coordinator to predict, from energies that it sees: a plan does not say it, and nobody else can hold it to that.
+ *
+ * @throws RefusedError `policy.*`
+ */
+export function requirePlanAllowed(
+  policy: Policy,
+  plan: PlanToJudge,
+  who: Exclude<PolicyHolder, 'coordinator'>,
+): void {
+  const { maxRelativeError: _, ...training } = policy.training;
+  requirePlanWithinPolicy({ ...policy, training }, planFacts(plan, policy.envelope.peftTypes), who);
 }

@@ -8,7 +8,7 @@ import { classifyTensor } from '../adapter/tensor-roles.js';
 import type { TrustedRoster } from '../custody/roster.js';
 import { sharesSectionBytes } from '../custody/sharing.js';
 import { checkPlan, headerAllowanceBytes } from '../custody/trusted-plan.js';
-import { ParameterError } from '../errors.js';
+import { ParameterError, RefusedError } from '../errors.js';
 import type { ParameterSetName } from '../lwe/parameters.js';
 import { type PlanArithmetic, PlanDoesNotFitError, planArithmetic } from '../lwe/plan.js';
 import {
@@ -171,8 +171,14 @@ function compressionRequest(
     clients: maxClients,
     ...(clip !== undefined && { clip }),
     rotation,
-    maxBytes: Math.min(roster.body.maxUpdateBytes, policy.envelope.maxUpdateBytes) - overhead,
-    ...(adaptive && { targetBytes: policy.envelope.targetUpdateBytes - overhead }),
+    maxBytes: roomFor(
+      Math.min(roster.body.maxUpdateBytes, policy.envelope.maxUpdateBytes),
+      overhead,
+      "the ceiling (envelope.maxUpdateBytes, or the roster's)",
+    ),
+    ...(adaptive && {
+      targetBytes: roomFor(policy.envelope.targetUpdateBytes, overhead, 'envelope.targetUpdateBytes'),
+    }),
     ...(maxRelativeError !== undefined && { maxRelativeError }),
     sizeBytes: (valuesByBits) => {
       const segments = segmentsOf(valuesByBits);
@@ -187,6 +193,15 @@ function compressionRequest(
     },
     ...(isPrivate && { privacy: {} }),
   };
+}
+
+/** Bytes for the ciphertext of an update, of `limitBytes` for all of it. */
+function roomFor(limitBytes: number, overheadBytes: number, setting: string): number {
+  if (limitBytes > overheadBytes) return limitBytes - overheadBytes;
+  throw new RefusedError(
+    'plan.too-large',
+    `Sealed shares and header alone take up to ${overheadBytes} bytes; ${setting} is ${limitBytes}. Raise it.`,
+  );
 }
 
 /** A plan that asks for more clients or bits than fit is told so before anything is allocated by size. */

@@ -27,11 +27,11 @@ import type { ResidualReader } from '../pipeline/residual/residual-reader.js';
 import type { ResidualStore } from '../pipeline/residual/residual-store.js';
 import type { StagedChange } from '../pipeline/residual/staged-change.js';
 import { tensorPlaces } from '../pipeline/value-layout.js';
-import { requirePlanWithinPolicy, requireTrainingWithinPolicy } from '../policy/bounds.js';
+import { requireTrainingWithinPolicy } from '../policy/bounds.js';
 import type { Policy } from '../policy/policy.js';
 import type { SpendOutcome, SpendRequest } from '../privacy/privacy-ledger.js';
 import { AdapterDelta } from './adapter-delta.js';
-import { keepRatioOf, planFacts } from './plan-facts.js';
+import { keepRatioOf, requirePlanAllowed } from './plan-facts.js';
 import { residualShape, settleResiduals } from './residuals.js';
 import { addPlannedNoise, type PrivacyAccount, spendOf } from './round-privacy.js';
 
@@ -100,11 +100,13 @@ function requireInTime({ plan, now }: SealOptions): void {
 }
 
 /** Everything that can be refused without reading the adapter. */
-function requireAllowed({ client, plan, training }: SealOptions): SpendRequest | undefined {
+function requireAllowed(options: SealOptions): SpendRequest | undefined {
+  const { client, plan, training } = options;
   const listed = requireClient(plan.roster, client.id);
   requireOwnKey(listed.keys, client.signing.publicKeys, `client "${client.id}"`);
-  requirePlanWithinPolicy(client.policy, planFacts(plan, client.policy.envelope.peftTypes), 'client');
+  requirePlanAllowed(client.policy, plan, 'client');
   requireTrainingWithinPolicy(client.policy, training?.safety ?? {});
+  weightsOf(options);
   if (plan.body.privacy === undefined) return undefined;
   if (client.privacy === undefined) {
     throw new ParameterError(

@@ -40,8 +40,7 @@ inline RotationPlan rotation_plan(Arguments& arguments, size_t value_count, size
   plan.kept_count = kept_count;
   const uint8_t* sign_key = arguments.bytes("signKey", 32);
   const uint8_t* sample_key = arguments.bytes("sampleKey", 32);
-  if (value_count < 1 || value_count > kMaxValues)
-    arguments.fail("values must have 1 to 2^32 - 1 elements");
+  if (value_count < 1 || value_count > kMaxValues) arguments.fail("values must have 1 to 2^32 - 1 elements");
   if (kept_count < 1 || kept_count > value_count)
     arguments.fail("at least one value must be kept, and no more than there are");
   if (arguments.failed()) return plan;

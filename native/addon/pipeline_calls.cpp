@@ -33,9 +33,9 @@ class HedgedWorker : public Worker {
  protected:
   void work() override {
     if (!os_random(hedge_.data, kHedgeOsBytes)) throw std::runtime_error("the system gives no randomness");
-    work(hedge_.data);
+    work_hedged(hedge_.data);
   }
-  virtual void work(const uint8_t hedge[kHedgeBytes]) = 0;
+  virtual void work_hedged(const uint8_t hedge[kHedgeBytes]) = 0;
 
  private:
   SecretArray<uint8_t, kHedgeBytes> hedge_;
@@ -118,7 +118,7 @@ class QuantizeWorker : public HedgedWorker {
       : HedgedWorker(env, std::move(arguments), prf_key, digest), quantization_(std::move(quantization)) {}
 
  protected:
-  void work(const uint8_t* hedge) override { parts_ = quantize(*selected, quantization_, hedge); }
+  void work_hedged(const uint8_t* hedge) override { parts_ = quantize(*selected, quantization_, hedge); }
   Napi::Value result(Napi::Env env) override { return part_statistics(env, parts_); }
 
  private:
@@ -154,7 +154,7 @@ class NoiseWorker : public HedgedWorker {
       : HedgedWorker(env, std::move(arguments), prf_key, digest), addition_(std::move(addition)) {}
 
  protected:
-  void work(const uint8_t* hedge) override { add_noise(*selected, addition_, hedge); }
+  void work_hedged(const uint8_t* hedge) override { add_noise(*selected, addition_, hedge); }
   Napi::Value result(Napi::Env env) override { return env.Undefined(); }
 
  private:

@@ -74,8 +74,9 @@ void add_noise(const KernelTable& kernels, const NoiseAddition& addition, const 
   job.thresholds = addition.thresholds.data();
   job.threshold_count = addition.thresholds.size();
   job.draws = addition.draws;
-  for_each_value_range(job.value_count, kNoiseUnit, addition.threads,
-                       [&](size_t, size_t begin, size_t end) { kernels.pipeline.add_noise(job, begin, end); });
+  for_each_value_range(job.value_count, kNoiseUnit, addition.threads, [&](size_t, size_t begin, size_t end) {
+    kernels.pipeline.add_noise(job, begin, end);
+  });
 }
 
 const char* noise_error(const NoiseAddition& addition) {

@@ -3,14 +3,17 @@
 // (and with it, to whoever sees the noisy value, the value).
 
 // Registers of samples that one pass over the table serves: each threshold is loaded once for all of them.
-constexpr size_t kNoiseTile = Lanes::kCount == 1 ? 4 : 2;
+constexpr size_t kNoiseTile = 4;
 // Thresholds that stay in the first-level cache while all samples of a block are compared with them.
 constexpr size_t kNoiseStep = 2048;
 
 class NoiseKernel {
  public:
   explicit NoiseKernel(const NoiseJob& job)
-      : job_(job), streams_(job.key, 0), random_(kBlockWords * kStreams), samples_(kBlockWords / 2 * kStreams),
+      : job_(job),
+        streams_(job.key, 0),
+        random_(kBlockWords * kStreams),
+        samples_(kBlockWords / 2 * kStreams),
         partial_row_(kStreams) {}
 
   void run(size_t begin, size_t end) {
@@ -55,7 +58,7 @@ class NoiseKernel {
 
   void scan(size_t tile, const uint64_t* thresholds, size_t count) {
     Lanes::Wide x[kNoiseTile];
-    Lanes::Wide counts[kNoiseTile];
+    Lanes::Count counts[kNoiseTile];
     for (size_t i = 0; i < kNoiseTile; ++i) {
       const uint32_t* high = high_words(tile + i);
       x[i] = Lanes::join(Lanes::load(high - kStreams),
@@ -67,7 +70,7 @@ class NoiseKernel {
       for (size_t i = 0; i < kNoiseTile; ++i) counts[i] = Lanes::count_down(counts[i], thresholds[k], x[i]);
     for (size_t i = 0; i < kNoiseTile; ++i) {
       uint32_t* at = samples_.data() + (tile + i) * Lanes::kCount;
-      Lanes::store(at, Lanes::add(Lanes::load(at), Lanes::narrow(counts[i])));
+      Lanes::store(at, Lanes::add(Lanes::load(at), Lanes::counted(counts[i])));
     }
   }
 

@@ -1,9 +1,8 @@
-// Stochastic rounding of values to levels: v = floor(y + r / 65536) with y = value * factor and sixteen random
-// bits r, clamped to +-limit. A level is one too high with a probability that is y's fraction, in steps of
-// 2^-16: rounded down, so that the mean is too low by less than 2^-16 of a level. The sum y + r / 65536 is
-// itself rounded to float: to steps of 2^-17 of a level for |y| <= 64, 2^-16 for |y| <= 128 (which fits
-// r / 65536 exactly), and twice as much for each doubling of |y| beyond. It rounds to nearest, and so shifts
-// the mean by less than half of its step.
+// Stochastic rounding of values to levels: v = floor(y + r / 65536) with y = value * factor and sixteen
+// random bits r, clamped to +-limit. A level is one too high with a probability that is y's fraction, rounded
+// down to a multiple of 2^-16, so that the mean is too low by less than 2^-16 of a level. The sum y + r /
+// 65536 is itself rounded to float, to nearest: in steps of 2^-17 of a level or less for |y| < 128, 2^-16 for
+// |y| < 256, and twice as much for each doubling beyond. That shifts the mean by at most half a step.
 
 struct Rounded {
   Lanes::Word level;

@@ -35,11 +35,11 @@ class Signs {
       signs[i] = Lanes::shift_right(Lanes::load(row + i * Lanes::kCount), bit);
 #pragma GCC unroll 8
     for (size_t v = 0; v < kVectors; ++v) {
-      const Lanes::Word sign = Lanes::bit_and(
-          Lanes::shift_left(signs[v % kRegisters], 31 - static_cast<int>(v / kRowWords)),
-          Lanes::broadcast(0x80000000));
-      x[v] = Lanes::as_float(
-          Lanes::bit_xor(Lanes::as_word(Lanes::load_float(from + v * Lanes::kCount)), sign));
+      const Lanes::Word sign =
+          Lanes::bit_and(Lanes::shift_left(signs[v % kRegisters], 31 - static_cast<int>(v / kRowWords)),
+                         Lanes::broadcast(0x80000000));
+      x[v] =
+          Lanes::as_float(Lanes::bit_xor(Lanes::as_word(Lanes::load_float(from + v * Lanes::kCount)), sign));
     }
   }
 

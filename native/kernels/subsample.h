@@ -22,8 +22,8 @@ inline void chacha20_successive(const uint32_t key[8], uint32_t element, uint32_
   x[13] = Lanes::add(x[13], Lanes::broadcast(element));
 }
 
-// The kept positions in ascending order, where fewer than all are kept: of stratum i, [floor(i n / K), floor((i + 1) n / K)), the one that
-// word i of the stream picks.
+// The kept positions in ascending order, where fewer than all are kept: of stratum i, [floor(i n / K),
+// floor((i + 1) n / K)), the one that word i of the stream picks.
 class Subsample {
  public:
   explicit Subsample(const RotationPlan& plan)

@@ -162,5 +162,5 @@ constexpr KernelTable make_table(const char* name) {
                      keystream_rows, sample_uniform_rows,   sample_small_rows,
                      forward_rows,   multiply_inverse_rows, multiply_rows,
                      encode_words,   switch_words,          repack<true>,
-                     repack<false>,    make_pipeline_table()};
+                     repack<false>,  make_pipeline_table()};
 }

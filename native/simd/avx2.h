@@ -72,9 +72,7 @@ struct Lanes {
   static Float min_float(Float a, Float b) { return _mm256_min_ps(a, b); }
   static Float max_float(Float a, Float b) { return _mm256_max_ps(a, b); }
   static Float floor_float(Float a) { return _mm256_floor_ps(a); }
-  static Word differ_float(Float a, Float b) {
-    return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_NEQ_UQ));
-  }
+  static Word differ_float(Float a, Float b) { return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_NEQ_UQ)); }
   static Float to_float(Word a) { return _mm256_cvtepi32_ps(a); }
   static Word to_integer(Float a) { return _mm256_cvttps_epi32(a); }
   static Word small_square(Word a) {
@@ -112,23 +110,23 @@ struct Lanes {
     _mm256_storeu_pd(to + 4, sum.high);
   }
 
+  // Compared in halves: 64-bit comparisons exist, but Zen 1 runs them in one of its four pipes. t > x iff
+  // t_high > x_high - (t_low > x_low ? 1 : 0), where nothing wraps: upper halves are below 2^31. Lower halves
+  // are unsigned, and compared as signed ones with their top bits flipped.
   struct Wide {
-    Word even;  // lanes 0, 1, 4, 5
-    Word odd;   // lanes 2, 3, 6, 7
+    Word flipped_low;
+    Word high;
   };
-  static Wide join(Word low, Word high) {
-    return {_mm256_unpacklo_epi32(low, high), _mm256_unpackhi_epi32(low, high)};
+  static Wide join(Word low, Word high) { return {_mm256_xor_si256(low, broadcast(0x80000000)), high}; }
+  using Count = Word;
+  static Count no_count() { return _mm256_setzero_si256(); }
+  static Count count_down(Count count, uint64_t threshold, Wide x) {
+    const Word low = broadcast(static_cast<uint32_t>(threshold) ^ 0x80000000);
+    const Word high = broadcast(static_cast<uint32_t>(threshold >> 32));
+    const Word borrowed = _mm256_add_epi32(x.high, _mm256_cmpgt_epi32(low, x.flipped_low));
+    return _mm256_add_epi32(count, _mm256_cmpgt_epi32(high, borrowed));
   }
-  static Wide no_count() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  static Wide count_down(Wide count, uint64_t threshold, Wide x) {
-    const Word t = _mm256_set1_epi64x(static_cast<int64_t>(threshold));
-    return {_mm256_add_epi64(count.even, _mm256_cmpgt_epi64(t, x.even)),
-            _mm256_add_epi64(count.odd, _mm256_cmpgt_epi64(t, x.odd))};
-  }
-  static Word narrow(Wide x) {
-    return _mm256_castps_si256(
-        _mm256_shuffle_ps(_mm256_castsi256_ps(x.even), _mm256_castsi256_ps(x.odd), 0x88));
-  }
+  static Word counted(Count count) { return count; }
 
  private:
   static Word move_odd_down(Word a) { return _mm256_shuffle_epi32(a, 0xf5); }

@@ -92,7 +92,10 @@ struct Lanes {
     } else {
       swapped = _mm512_shuffle_f32x4(x, x, kStride == 4 ? 0xb1 : 0x4e);
     }
-    constexpr __mmask16 kUpper = kStride == 1 ? 0xaaaa : kStride == 2 ? 0xcccc : kStride == 4 ? 0xf0f0 : 0xff00;
+    constexpr __mmask16 kUpper = kStride == 1   ? 0xaaaa
+                                 : kStride == 2 ? 0xcccc
+                                 : kStride == 4 ? 0xf0f0
+                                                : 0xff00;
     return _mm512_mask_sub_ps(_mm512_add_ps(swapped, x), kUpper, swapped, x);
   }
 
@@ -119,14 +122,15 @@ struct Lanes {
   static Wide join(Word low, Word high) {
     return {_mm512_unpacklo_epi32(low, high), _mm512_unpackhi_epi32(low, high)};
   }
-  static Wide no_count() { return {_mm512_setzero_si512(), _mm512_setzero_si512()}; }
-  static Wide count_down(Wide count, uint64_t threshold, Wide x) {
+  using Count = Wide;
+  static Count no_count() { return {_mm512_setzero_si512(), _mm512_setzero_si512()}; }
+  static Count count_down(Count count, uint64_t threshold, Wide x) {
     const Word t = _mm512_set1_epi64(static_cast<int64_t>(threshold));
     const Word one = _mm512_set1_epi64(1);
     return {_mm512_mask_sub_epi64(count.even, _mm512_cmpgt_epi64_mask(t, x.even), count.even, one),
             _mm512_mask_sub_epi64(count.odd, _mm512_cmpgt_epi64_mask(t, x.odd), count.odd, one)};
   }
-  static Word narrow(Wide x) {
+  static Word counted(Count x) {
     return _mm512_castps_si512(
         _mm512_shuffle_ps(_mm512_castsi512_ps(x.even), _mm512_castsi512_ps(x.odd), 0x88));
   }

@@ -105,12 +105,13 @@ struct Lanes {
   static Wide join(Word low, Word high) {
     return {vreinterpretq_u64_u32(vzip1q_u32(low, high)), vreinterpretq_u64_u32(vzip2q_u32(low, high))};
   }
-  static Wide no_count() { return {vdupq_n_u64(0), vdupq_n_u64(0)}; }
-  static Wide count_down(Wide count, uint64_t threshold, Wide x) {
+  using Count = Wide;
+  static Count no_count() { return {vdupq_n_u64(0), vdupq_n_u64(0)}; }
+  static Count count_down(Count count, uint64_t threshold, Wide x) {
     const uint64x2_t t = vdupq_n_u64(threshold);
     return {vaddq_u64(count.low, vcgtq_u64(t, x.low)), vaddq_u64(count.high, vcgtq_u64(t, x.high))};
   }
-  static Word narrow(Wide x) {
+  static Word counted(Count x) {
     return vuzp1q_u32(vreinterpretq_u32_u64(x.low), vreinterpretq_u32_u64(x.high));
   }
 };

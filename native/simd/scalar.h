@@ -101,13 +101,14 @@ struct Lanes {
   // A word's lanes widened to 64 bits, of which 63 are used.
   using Wide = uint64_t;
   static Wide join(Word low, Word high) { return static_cast<uint64_t>(high) << 32 | low; }
-  static Wide no_count() { return 0; }
-  // count - 1 where threshold > x.
-  static Wide count_down(Wide count, uint64_t threshold, Wide x) {
+  // A count for each lane; `counted` gives it as a word.
+  using Count = uint64_t;
+  static Count no_count() { return 0; }
+  // count - 1 where threshold > x, both below 2^63.
+  static Count count_down(Count count, uint64_t threshold, Wide x) {
     return count - static_cast<uint64_t>(threshold > x);
   }
-  // The low words.
-  static Word narrow(Wide x) { return static_cast<uint32_t>(x); }
+  static Word counted(Count count) { return static_cast<uint32_t>(count); }
 
  private:
   static Float choose(bool first, Float a, Float b) {

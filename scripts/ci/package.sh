@@ -4,7 +4,10 @@ source "$(dirname "$0")/common.sh"
 need c++:g++ cmake:cmake make:make aarch64-linux-gnu-g++:g++-aarch64-linux-gnu
 
 node scripts/ensure-installed.mjs
+sha256sum build/Release/*.node build/testing/*.node >"$scratch/development.sha256"
 quietly "$scratch/prebuild.log" node scripts/prebuild.mjs
+# prebuildify moves what it finds away, which must not be the addon that one develops with.
+quietly "$scratch/development.log" sha256sum --check "$scratch/development.sha256"
 grep '^Built' "$scratch/prebuild.log"
 
 rm -f "$scratch"/*.tgz

@@ -1,13 +1,7 @@
 import { expect } from 'chai';
 import { Command, InvalidArgumentError } from 'commander';
 import fc from 'fast-check';
-import {
-  integerOption,
-  PRESET_NAMES,
-  PRESETS,
-  parameterSetOption,
-  positiveNumberOption,
-} from '../../lib/cli/options.js';
+import { integerOption, parameterSetOption, positiveNumberOption } from '../../lib/cli/options.js';
 
 describe('values of options', () => {
   it('takes every whole number within the bounds, and no other', () => {
@@ -68,10 +62,5 @@ describe('values of options', () => {
     expect(parse([])).to.equal('lwe-192');
     expect(parse(['--params', 'lwe-128'])).to.equal('lwe-128');
     expect(() => parse(['--params', 'lwe-64'])).to.throw('lwe-192, lwe-128');
-  });
-
-  it('has no preset below the default quorum floor of 3', () => {
-    expect(PRESET_NAMES).to.have.members(['conservative', 'balanced', 'performance']);
-    for (const name of PRESET_NAMES) expect(PRESETS[name].quorum, name).to.be.at.least(3);
   });
 });

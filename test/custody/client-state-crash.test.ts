@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { cp, readFile } from 'node:fs/promises';
+import { cp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { createClientState, openClientState } from '../../lib/custody/client-state.js';
@@ -26,6 +26,23 @@ async function newArgument(): Promise<ClientChildArgument> {
   };
 }
 
+/**
+ * A copy of a client's directory. A connection that was closed ends with its garbage collection, which removes the log and
+ * may come in between: then again.
+ */
+async function copyOf(directory: string): Promise<string> {
+  const copy = `${directory}-copy`;
+  for (;;) {
+    try {
+      await cp(directory, copy, { recursive: true });
+      return copy;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      await rm(copy, { recursive: true, force: true });
+    }
+  }
+}
+
 /** What a second plan gets that asks for the delta: 'new', or the code of the refusal. */
 async function claimForSecondPlan(directory: string): Promise<string> {
   const state = await openClientState(directory);
@@ -49,9 +66,7 @@ describe("the client's state, its process killed between any two writes", () => 
       const released = existsSync(argument.releasedPath)
         ? readFileSync(argument.releasedPath, 'utf8')
         : undefined;
-      const copy = `${argument.directory}-copy`;
-      await cp(argument.directory, copy, { recursive: true });
-      const second = await claimForSecondPlan(copy);
+      const second = await claimForSecondPlan(await copyOf(argument.directory));
 
       const state = await openClientState(argument.directory);
       const plan = bytes32('plan 1');

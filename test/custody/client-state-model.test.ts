@@ -15,6 +15,7 @@ type Step =
       readonly kind: 'seal';
       readonly delta: string;
       readonly round: number;
+      readonly residual: boolean;
       readonly stop: 'claim' | 'file' | 'no';
     }
   /** Close the round, or rather one that was sealed for, listing this client's update or not. */
@@ -29,6 +30,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant('seal'),
       delta: fc.constantFrom('d1', 'd1', 'd2'),
       round: roundNumber,
+      residual: fc.constantFrom(true, true, false),
       stop: fc.constantFrom('claim', 'file', 'no', 'no', 'no', 'no'),
     }),
   },
@@ -45,12 +47,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 /** A delta that is sealed, not opened, sealed again and opened: so that every run has that. */
 const resealing: Step[] = [
-  { kind: 'seal', delta: 'd1', round: 1, stop: 'no' },
+  { kind: 'seal', delta: 'd1', round: 1, residual: true, stop: 'no' },
   { kind: 'close', round: 1, sealed: false, lists: false },
   { kind: 'restart' },
-  { kind: 'seal', delta: 'd1', round: 2, stop: 'no' },
+  { kind: 'seal', delta: 'd1', round: 2, residual: true, stop: 'no' },
   { kind: 'close', round: 2, sealed: false, lists: true },
-  { kind: 'seal', delta: 'd1', round: 3, stop: 'no' },
+  { kind: 'seal', delta: 'd1', round: 3, residual: false, stop: 'no' },
 ];
 
 /** What has left the client, and what the owner has opened: the property is about these alone. */
@@ -61,6 +63,22 @@ class World {
   readonly closed = new Map<number, string>();
   /** Deltas in an average, and in how many. */
   readonly averaged = new Map<string, number>();
+  /** Rounds whose claim was granted the residual, and whether it was: every claim that stands. */
+  readonly residuals = new Map<number, boolean>();
+
+  /** Open rounds that have the residual: their averages would differ by it. */
+  holders(): number[] {
+    return [...this.residuals]
+      .filter(([round, has]) => has && !this.closed.has(round))
+      .map(([round]) => round);
+  }
+
+  claim(round: number, asks: boolean, has: boolean): void {
+    const before = this.residuals.get(round);
+    expect(has, `residual of round ${round}`).to.equal(before ?? (asks && this.holders().length === 0));
+    this.residuals.set(round, has);
+    expect(this.holders().length, 'open rounds with one residual').to.be.at.most(1);
+  }
 
   release(round: number, delta: string, update: string): void {
     const before = this.released.get(round);
@@ -75,9 +93,10 @@ class World {
 }
 
 describe("the client's state against what left the client", () => {
-  it('puts a delta in one average, in every sequence of seals, crashes and close records', async () => {
+  it('puts a delta in one average, and a residual in one open round, in every sequence of seals, crashes and close records', async () => {
     let averages = 0;
     let resealed = 0;
+    let withheld = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 15, maxLength: 30, size: 'max' }), async (steps) => {
         const directory = join(await temporaryDirectory(), 'client');
@@ -111,16 +130,19 @@ describe("the client's state against what left the client", () => {
             world.closed.set(round, text);
             continue;
           }
-          const { delta, round, stop } = next;
+          const { delta, round, residual, stop } = next;
           const plan = bytes32(`plan ${round}`);
           tried.add(round);
           const deltaDigest = bytes32(delta);
-          const request = { fleet: 'f', policy: 'p', cohort: 'c', round, plan, deltaDigest };
+          const request = { fleet: 'f', policy: 'p', cohort: 'c', round, plan, deltaDigest, residual };
           const claim = await outcomeOf(async () => state.claim(request));
           if (claim !== 'new') {
             if ('stored' in claim) world.release(round, delta, hex(claim.update));
             continue;
           }
+          const holds = state.holdsResidual(plan);
+          world.claim(round, residual, holds);
+          if (!holds && residual) withheld += 1;
           expect(world.released.has(round), 'a new update where one was released').to.equal(false);
           if (stop === 'claim') continue;
           const update = bytes32(`update ${index}`);
@@ -138,5 +160,6 @@ describe("the client's state against what left the client", () => {
     // The property is worth nothing if no sequence gets that far.
     expect(averages).to.be.greaterThan(0);
     expect(resealed).to.be.greaterThan(0);
+    expect(withheld).to.be.greaterThan(0);
   });
 });

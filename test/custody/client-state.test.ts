@@ -278,6 +278,81 @@ describe("the client's state", () => {
     await expectRefusal('client.delta-consumed', () => state.claim(request('a', 5)));
   });
 
+  describe('and what earlier rounds left over', () => {
+    const asking = (delta: string, round: number, change: Partial<SealRequest> = {}): SealRequest =>
+      request(delta, round, { residual: true, ...change });
+
+    it('is sent in one open round at a time, and in none that does not ask', async () => {
+      await state.claim(request('a', 1));
+      expect(state.holdsResidual(planOf(1))).to.equal(false);
+      await state.claim(asking('b', 2));
+      await reopen();
+      await state.claim(asking('c', 3));
+      await state.claim(asking('d', 1, { cohort: 'other', plan: planOf(4) }));
+      expect([1, 2, 3, 4].map((round) => state.holdsResidual(planOf(round)))).to.deep.equal([
+        false,
+        true,
+        false,
+        false,
+      ]);
+    });
+
+    for (const outcome of ['opened', 'released'] as const) {
+      it(`is free again when its round was closed and the update ${outcome}`, async () => {
+        await state.claim(asking('a', 1));
+        const { update } = await record('a', 1, 'first');
+        await state.recordClose({ plan: planOf(1), opened: outcome === 'opened' ? [update] : [] });
+        await reopen();
+        await state.claim(asking('b', 2));
+        await state.claim(asking('c', 3));
+        expect([2, 3].map((round) => state.holdsResidual(planOf(round)))).to.deep.equal([true, false]);
+      });
+    }
+
+    it('stays with the claim that it was granted to, however often that is repeated', async () => {
+      await state.claim(asking('a', 1));
+      await state.claim(asking('b', 2));
+      await state.recordClose({ plan: planOf(1), opened: [] });
+      expect(await state.claim(asking('b', 2))).to.equal('new');
+      expect(state.holdsResidual(planOf(2))).to.equal(false);
+      await state.claim(asking('c', 3));
+      expect(await state.claim(request('c', 3))).to.equal('new');
+      expect(state.holdsResidual(planOf(3))).to.equal(true);
+    });
+
+    it('is another one for every policy and every fleet', async () => {
+      await state.claim(asking('a', 1));
+      await state.claim(asking('b', 2, { policy: 'other' }));
+      await state.claim(asking('c', 3, { fleet: 'other' }));
+      await state.claim(asking('d', 4, { policy: 'other' }));
+      expect([1, 2, 3, 4].map((round) => state.holdsResidual(planOf(round)))).to.deep.equal([
+        true,
+        true,
+        true,
+        false,
+      ]);
+    });
+
+    it('is not taken by a claim that is refused', async () => {
+      await seal('a', 1);
+      await expectRefusal('client.delta-consumed', () => state.claim(asking('a', 2)));
+      expect(state.holdsResidual(planOf(2))).to.equal(false);
+      await state.claim(asking('b', 3));
+      expect(state.holdsResidual(planOf(3))).to.equal(true);
+    });
+
+    it('follows what became of the update', async () => {
+      expect(state.updateState(bytes32('unheard of'))).to.equal(undefined);
+      const [opened, released] = [await seal('a', 1), await seal('b', 2)];
+      expect(state.updateState(opened)).to.equal('held');
+      await state.recordClose({ plan: planOf(1), opened: [opened] });
+      await state.recordClose({ plan: planOf(2), opened: [bytes32('someone')] });
+      await reopen();
+      expect(state.updateState(opened)).to.equal('opened');
+      expect(state.updateState(released)).to.equal('released');
+    });
+  });
+
   it('refuses a plan under the name of another round', async () => {
     await seal('delta', 1);
     await expectRefusal('client.bad-request', () => state.claim(request('delta', 2, { plan: planOf(1) })));

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { checkAggregate, contributions } from '../../lib/custody/contributions.js';
+import { WeightTally } from '../../lib/custody/weights.js';
 import { readEnvelope } from '../../lib/package/envelope.js';
 import { setDigest } from '../../lib/package/fingerprint.js';
 import { type Container, openContainer } from '../../lib/package/reader.js';
@@ -8,6 +9,7 @@ import { TestRound } from '../round/support/round.js';
 import { expectRefusal } from '../support/refusals.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32, withBitFlipped } from './support/bytes.js';
+import { craftAggregate } from './support/crafted-aggregate.js';
 
 describe('an aggregate as the custodians and the owner take it', () => {
   let round: TestRound;
@@ -147,6 +149,79 @@ describe('an aggregate as the custodians and the owner take it', () => {
     await expectRefusal('container.trailing-bytes', async () =>
       drain(await forged({ body: { envelopeLengths: moved } })),
     );
+  });
+
+  describe('with the weights that its contributors declare', () => {
+    const UNIT = 2 ** 16;
+
+    /** Iterates over an aggregate of updates with these weights, of client 1, 2, ...; the weights that were summed. */
+    async function drainWeighted(
+      weights: readonly (readonly number[] | undefined)[],
+      of = round,
+    ): Promise<{ readonly sums: readonly number[]; readonly clients: number }> {
+      const updates = await Promise.all(
+        weights.map((own, i) =>
+          craftUpdate(of.plan, of.client(i + 1), own === undefined ? {} : { body: { weights: [...own] } }),
+        ),
+      );
+      const aggregate = await openContainer(await craftAggregate(of, updates), 'aggregate');
+      await checkAggregate(aggregate, of.plan);
+      const tally = new WeightTally(of.plan.body);
+      let clients = 0;
+      for await (const { envelope } of contributions(aggregate, of.plan, tally)) {
+        expect(envelope.body.client).to.match(/^client-[1-4]$/);
+        clients += 1;
+      }
+      return { sums: tally.sums(), clients };
+    }
+
+    async function withExperts(): Promise<TestRound> {
+      const experts = [
+        { name: 'vision', weight: 1 },
+        { name: 'action', weight: 1 },
+      ];
+      const tensors = round.plan.body.tensors.map((tensor, i) => ({ ...tensor, expert: i % 2 }));
+      return round.next({ experts, tensors, round: 1 });
+    }
+
+    it('sums them, those that are not declared as 1', async () => {
+      expect(await drainWeighted([[UNIT / 2], undefined, [UNIT], undefined])).to.deep.equal({
+        sums: [3.5 * UNIT],
+        clients: 4,
+      });
+      const experts = await withExperts();
+      expect(await drainWeighted([[0, 9], [UNIT, 9], undefined, [UNIT, UNIT]], experts)).to.deep.equal({
+        sums: [3 * UNIT, 2 * UNIT + 18],
+        clients: 4,
+      });
+    });
+
+    it('is refused where one client has more than 2/quorum of a module', async () => {
+      await drainWeighted([[4000], [1000], [1000], [0]]);
+      const error = await expectRefusal('weights.overweight-client', () =>
+        drainWeighted([[4001], [1000], [1000], [0]]),
+      );
+      expect(error.message).to.contain('client-1');
+      const experts = await withExperts();
+      await expectRefusal('weights.overweight-client', () =>
+        drainWeighted([undefined, [UNIT, 9], [UNIT, 9], [UNIT, 9]], experts),
+      );
+    });
+
+    it('is refused where fewer than the quorum have trained a module, however many take part', async () => {
+      await expectRefusal('weights.below-quorum', () => drainWeighted([[5], [5], [0], [0]]));
+      const experts = await withExperts();
+      await drainWeighted([undefined, undefined, undefined, [UNIT, 0]], experts);
+      await expectRefusal('weights.below-quorum', () =>
+        drainWeighted([undefined, undefined, [UNIT, 0], [UNIT, 0]], experts),
+      );
+    });
+
+    it('is refused where an update declares other weights than its plan has', async () => {
+      await expectRefusal('update.wrong-weights', () => drainWeighted([[1], [1], [1, 1], [1]]));
+      const experts = await withExperts();
+      await expectRefusal('update.wrong-weights', () => drainWeighted([[1], [1], [1], [1]], experts));
+    });
   });
 
   /** A choice of entries and one more update, in the order that the format asks for. */

@@ -12,6 +12,7 @@ import { TestRound } from '../round/support/round.js';
 import { expectRefusal } from '../support/refusals.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32 } from './support/bytes.js';
+import { craftAggregate } from './support/crafted-aggregate.js';
 
 describe('a custodian', () => {
   let round: TestRound;
@@ -207,6 +208,22 @@ describe('a custodian', () => {
     const forged = await signAgain('aggregate', await readFile(aggregate), round.client(1).signing);
     await expectRefusal('container.wrong-signer', () => ask(custodian, forged));
     expect(custodian.ledger.head()).to.deep.equal(head);
+  });
+
+  it('answers for no set in which a client has more than its part of the weight, and claims nothing', async () => {
+    const custodian = await fresh();
+    const head = custodian.ledger.head();
+    const weighted = (...weights: number[]): Promise<Uint8Array> =>
+      Promise.all(
+        weights.map((own, i) => craftUpdate(round.plan, round.client(i + 1), { body: { weights: [own] } })),
+      ).then((crafted) => craftAggregate(round, crafted));
+    // 2/3 of the weight is allowed, and no more: the average would be its own.
+    await expectRefusal('weights.overweight-client', async () =>
+      ask(custodian, await weighted(2001, 500, 500)),
+    );
+    await expectRefusal('weights.below-quorum', async () => ask(custodian, await weighted(5, 5, 0, 0)));
+    expect(custodian.ledger.head()).to.deep.equal(head);
+    expect((await ask(custodian, await weighted(2000, 500, 500))).contributors).to.equal(3);
   });
 
   it('needs nothing of the ciphertext: a shifted sum has the same secrets', async () => {

@@ -1,13 +1,57 @@
 import { expect } from 'chai';
-import { readTrustedPlan } from '../../lib/custody/trusted-plan.js';
+import { headerAllowanceBytes, readTrustedPlan } from '../../lib/custody/trusted-plan.js';
 import { planArithmetic } from '../../lib/lwe/plan.js';
 import type { PlanBody } from '../../lib/package/messages/plan.js';
+import { openContainer } from '../../lib/package/reader.js';
 import { withSignatureChanged } from '../round/support/forgery.js';
 import { type RosterRules, rosterBody, signRoster, trustRosters } from '../round/support/members.js';
 import { signPlan, TestRound } from '../round/support/round.js';
 import { expectRefusal } from '../support/refusals.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32 } from './support/bytes.js';
+
+/** The numbers of a plan for these tensors, from its inputs alone. */
+function lweFor(body: PlanBody): PlanBody['lwe'] {
+  const { parameterSet, tensors, privacy } = body;
+  const { maxClients } = body.lwe;
+  const widths = [...new Set(tensors.map(({ bits }) => bits))].sort((a, b) => a - b);
+  const { segments } = planArithmetic({
+    parameterSet,
+    maxClients,
+    ...(privacy !== undefined && { noiseVariance: privacy.clientVariance }),
+    segments: widths.map((bits) => ({
+      bits,
+      valueCount: tensors.reduce((sum, tensor) => sum + (tensor.bits === bits ? tensor.kept : 0), 0),
+    })),
+  });
+  return {
+    maxClients,
+    segments: segments.map(
+      ({ bits, valueCount, fieldBits, fold, plaintextBits, wireBits, ringElements }) => ({
+        ...{ bits, valueCount, fieldBits, fold, plaintextBits, wireBits, ringElements },
+      }),
+    ),
+  };
+}
+
+/** The plan with its tensors in two widths. */
+function inTwoWidths(body: PlanBody): Pick<PlanBody, 'tensors' | 'lwe'> {
+  const tensors = body.tensors.map((tensor, i) => ({ ...tensor, bits: i % 2 === 0 ? 6 : 3 }));
+  return { tensors, lwe: lweFor({ ...body, tensors }) };
+}
+
+/** The plan with noise: its multiplier is sqrt((3 - colluders) * 125 / 1000) for a quorum of 3. */
+function withNoise(
+  body: PlanBody,
+  changes: Partial<NonNullable<PlanBody['privacy']>> = {},
+): Pick<PlanBody, 'tensors' | 'lwe' | 'privacy'> {
+  const privacy = {
+    ...{ mechanism: 'skellam' as const, clientVariance: 125, l2Squared: 1000, colluders: 1, delta: 1e-5 },
+    ...changes,
+  };
+  const tensors = body.tensors.map((tensor) => ({ ...tensor, scale: 0.001 }));
+  return { tensors, privacy, lwe: lweFor({ ...body, tensors, privacy }) };
+}
 
 describe('a trusted plan', () => {
   let round: TestRound;
@@ -38,8 +82,19 @@ describe('a trusted plan', () => {
     const plan = await read(() => ({ round: 12 }));
     expect(plan.body.round).to.equal(12);
     const { parameterSet, lwe } = plan.body;
-    const { bits, maxClients, valueCount } = lwe;
-    expect(plan.arithmetic).to.deep.equal(planArithmetic({ parameterSet, bits, maxClients, valueCount }));
+    const { maxClients } = lwe;
+    const segments = lwe.segments.map(({ bits, valueCount }) => ({ bits, valueCount }));
+    expect(segments).to.deep.equal([{ bits: 4, valueCount: 2304 }]);
+    expect(plan.arithmetic).to.deep.equal(planArithmetic({ parameterSet, maxClients, segments }));
+  });
+
+  it('may have values of several widths, a segment for each', async () => {
+    const plan = await read(inTwoWidths);
+    expect(plan.arithmetic.segments.map(({ bits, valueCount }) => [bits, valueCount])).to.deep.equal([
+      [3, 640 + 384],
+      [6, 640 + 640],
+    ]);
+    expect(plan.arithmetic.segments[1]?.firstElement).to.equal(plan.body.lwe.segments[0]?.ringElements);
   });
 
   const outside: readonly [what: string, (body: PlanBody) => Partial<PlanBody>, rules?: RosterRules][] = [
@@ -50,15 +105,7 @@ describe('a trusted plan', () => {
     ['is of a key epoch that is over', () => ({ keyEpoch: 2 })],
     [
       'has another parameter set',
-      ({ lwe }) => {
-        const { bits, maxClients, valueCount } = lwe;
-        const other = planArithmetic({ parameterSet: 'lwe-192', bits, maxClients, valueCount });
-        const { fieldBits, fold, plaintextBits, wireBits, ringElements, z } = other;
-        return {
-          parameterSet: 'lwe-192',
-          lwe: { ...lwe, fieldBits, fold, plaintextBits, wireBits, ringElements, z },
-        };
-      },
+      (body) => ({ parameterSet: 'lwe-192', lwe: lweFor({ ...body, parameterSet: 'lwe-192' }) }),
     ],
     ['has a parameter set that is permitted no more', () => ({}), { parameterSets: ['lwe-192'] }],
     ['has a quorum below a floor that was raised', () => ({}), { quorumFloor: 4 }],
@@ -69,32 +116,79 @@ describe('a trusted plan', () => {
     });
   }
 
-  const arithmetic: readonly [what: string, (lwe: PlanBody['lwe']) => Partial<PlanBody['lwe']>][] = [
+  type Segment = PlanBody['lwe']['segments'][number];
+  const arithmetic: readonly [what: string, (segment: Segment) => Partial<Segment>][] = [
     ['more wire bits', ({ wireBits }) => ({ wireBits: wireBits + 1 })],
     ['fewer wire bits', ({ wireBits }) => ({ wireBits: wireBits - 1 })],
     [
       'wider fields',
       ({ fieldBits, fold }) => ({ fieldBits: fieldBits + 1, plaintextBits: fold * (fieldBits + 1) }),
     ],
+    [
+      'narrower fields, which a sum overflows',
+      ({ fieldBits, fold }) => ({ fieldBits: fieldBits - 1, plaintextBits: fold * (fieldBits - 1) }),
+    ],
     ['more ring elements', ({ ringElements }) => ({ ringElements: ringElements + 1 })],
   ];
   for (const [what, changes] of arithmetic) {
-    it(`is refused where its numbers are wrong: ${what}`, async () => {
-      await expectRefusal('plan.wrong-arithmetic', () =>
-        read(({ lwe }) => ({ lwe: { ...lwe, ...changes(lwe) } })),
-      );
-    });
+    for (const wrong of [0, 1]) {
+      it(`is refused where the numbers of its ${wrong === 0 ? 'first' : 'second'} segment are wrong: ${what}`, async () => {
+        await expectRefusal('plan.wrong-arithmetic', () =>
+          read((body) => {
+            const { tensors, lwe } = inTwoWidths(body);
+            const segments = lwe.segments.map((segment, i) =>
+              i === wrong ? { ...segment, ...changes(segment) } : segment,
+            );
+            return { tensors, lwe: { ...lwe, segments } };
+          }),
+        );
+      });
+    }
   }
 
-  it('is refused where an update would be larger than the roster allows, and taken where it just fits', async () => {
-    const sealed = round.plan.arithmetic.ciphertextBytes;
-    const shares = 1168 + 2 * (3328 + 1136);
-    await read(() => ({}), { maxUpdateBytes: sealed + shares });
-    await expectRefusal('plan.too-large', () => read(() => ({}), { maxUpdateBytes: sealed + shares - 1 }));
+  it('is refused where its fields have no room for the noise that it adds', async () => {
+    const faint = (body: PlanBody) => withNoise(body, { clientVariance: 1 });
+    expect((await read(faint)).arithmetic.noiseVariance).to.equal(1);
+    await expectRefusal('plan.wrong-arithmetic', () => read((body) => ({ ...faint(body), lwe: body.lwe })));
+    // Nor room for noise that nobody adds.
+    await expectRefusal('plan.wrong-arithmetic', () => read((body) => ({ lwe: faint(body).lwe })));
   });
 
-  it('is refused where the roster demands noise, which it does not add', async () => {
+  it('is refused where an update would be larger than the roster allows, and taken where it just fits', async () => {
+    const sealed = round.plan.arithmetic.ciphertextBytes + 1168 + 2 * (3328 + 1136);
+    // 12 KiB, and each tensor's name with three bytes.
+    const header = 12 * 1024 + round.plan.body.tensors.reduce((sum, { name }) => sum + name.length + 3, 0);
+    await read(() => ({}), { maxUpdateBytes: sealed + header });
+    await expectRefusal('plan.too-large', () => read(() => ({}), { maxUpdateBytes: sealed + header - 1 }));
+  });
+
+  it('leaves room for the header of an update that names every module, with both signatures', async () => {
+    const both = { clients: 3, custodians: 3, algorithms: ['ed25519', 'ml-dsa-65'] } as const;
+    const hybrid = await TestRound.start(await temporaryDirectory(), both);
+    const { stored } = await hybrid.seal(1);
+    const { tensors } = hybrid.plan.body;
+    const update = await openContainer(stored, 'update');
+    expect(update.body.targets?.modules).to.have.length(2);
+    expect(update.envelopeBytes.length).to.be.lessThan(headerAllowanceBytes(tensors));
+    await update.close();
+  });
+
+  it('is refused where the roster demands noise and it adds none', async () => {
     await expectRefusal('plan.noise-below-floor', () => read(() => ({}), { noiseFloor: 0.1 }));
+  });
+
+  it('is held to the noise that is certain: a quorum’s, less the colluders’', async () => {
+    // sqrt(2 * 125 / 1000)
+    await read((body) => withNoise(body), { noiseFloor: 0.5 });
+    await expectRefusal('plan.noise-below-floor', () =>
+      read((body) => withNoise(body), { noiseFloor: 0.5000001 }),
+    );
+    for (const less of [{ colluders: 2 }, { clientVariance: 124 }, { l2Squared: 1001 }]) {
+      await expectRefusal('plan.noise-below-floor', () =>
+        read((body) => withNoise(body, less), { noiseFloor: 0.5 }),
+      );
+    }
+    await read((body) => ({ ...withNoise(body, { colluders: 2 }), quorum: 4 }), { noiseFloor: 0.5 });
   });
 
   it('is refused under a roster of another version, or another of the same', async () => {

@@ -22,6 +22,7 @@ describe('a trusted update', () => {
   it('is one that an active client signed for exactly this plan', async () => {
     await check({});
     await check({}, 3);
+    await check({ body: { weights: [0] } });
   });
 
   const refusals: readonly [what: string, code: string, () => CraftedUpdate][] = [
@@ -44,6 +45,11 @@ describe('a trusted update', () => {
       'has another adapter’s schema',
       'update.wrong-field',
       () => ({ body: { adapterSchema: bytes32('another schema') } }),
+    ],
+    [
+      'declares more weights than its plan has',
+      'update.wrong-weights',
+      () => ({ body: { weights: [1, 1] } }),
     ],
     [
       'has a ciphertext that is too short',

@@ -78,7 +78,10 @@ async function writeUpdates(cwd: string, clients: ReadonlyMap<string, SigningKey
   const plan = await openContainer(join(cwd, 'R.tgp'), 'plan');
   await plan.close();
   const { fleet, policy, cohort, round, parameterSet, keyEpoch, adapterSchema, lwe } = plan.body;
-  const ciphertextBytes = (lwe.ringElements * 2048 * lwe.wireBits) / 8;
+  const ciphertextBytes = lwe.segments.reduce(
+    (sum, { ringElements, wireBits }) => sum + (ringElements * 2048 * wireBits) / 8,
+    0,
+  );
   const sharesBytes = sharesSectionBytes(plan.body);
   for (const folder of ['few', 'rest']) await mkdir(join(cwd, folder));
   let written = 0;
@@ -90,9 +93,9 @@ async function writeUpdates(cwd: string, clients: ReadonlyMap<string, SigningKey
         ...{ parameterSet, keyEpoch, adapterSchema },
         targets: { modules: ['base_model.model.policy.q_proj'], adapterIds: [] },
         compression: {
-          originalBytes: lwe.valueCount * 4,
+          originalBytes: 640 * 4,
           sealedBytes: ciphertextBytes + sharesBytes,
-          bits: lwe.bits,
+          bits: 4,
         },
         timingsMs: { compress: 1, encrypt: 1 },
       },

@@ -2,17 +2,17 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { chunkLanes, valueIndex, valuePosition } from '../../lib/lwe/layout.js';
 import { type ParameterSetName, parameterSet } from '../../lib/lwe/parameters.js';
-import { type PlanArithmetic, planArithmetic } from '../../lib/lwe/plan.js';
+import { type SegmentArithmetic, segmentArithmetic } from '../../lib/lwe/plan.js';
 import { messagesOf } from '../support/oracle/folding.js';
 
-const plan: fc.Arbitrary<PlanArithmetic> = fc
+const plan: fc.Arbitrary<SegmentArithmetic> = fc
   .record({
     parameterSet: fc.constantFrom<ParameterSetName>('lwe-192', 'lwe-128'),
     bits: fc.integer({ min: 2, max: 5 }),
     maxClients: fc.integer({ min: 1, max: 20 }),
     valueCount: fc.integer({ min: 1, max: 120_000 }),
   })
-  .map((asked) => planArithmetic(asked));
+  .map((asked) => segmentArithmetic(asked));
 
 describe('the order of values', () => {
   it('gives every value a place of its own', () => {

@@ -4,15 +4,15 @@ import { ParameterError } from '../../lib/errors.js';
 import { type ParameterSetName, parameterSet } from '../../lib/lwe/parameters.js';
 import {
   PlanDoesNotFitError,
-  type PlanRequest,
-  planArithmetic,
   residualLimit,
   residualSigma,
+  type SegmentRequest,
+  segmentArithmetic,
 } from '../../lib/lwe/plan.js';
 import { ringElementCount } from '../support/oracle/folding.js';
 
 const setName = fc.constantFrom<ParameterSetName>('lwe-192', 'lwe-128');
-const request: fc.Arbitrary<PlanRequest> = fc.record({
+const request: fc.Arbitrary<SegmentRequest> = fc.record({
   parameterSet: setName,
   bits: fc.integer({ min: 2, max: 8 }),
   maxClients: fc.oneof(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 1, max: 3000 })),
@@ -21,7 +21,18 @@ const request: fc.Arbitrary<PlanRequest> = fc.record({
     fc.integer({ min: 1, max: 2 ** 31 - 1 }),
     fc.constant(2 ** 32 - 1),
   ),
+  segments: fc.integer({ min: 1, max: 7 }),
+  noiseVariance: fc.oneof(
+    { weight: 2, arbitrary: fc.constant(0) },
+    // As many of each magnitude.
+    { weight: 1, arbitrary: fc.double({ min: 0, max: 20, noNaN: true }).map((x) => Math.floor(2 ** x)) },
+  ),
 });
+
+/** Coefficients whose residuals may fail, those of the other segments counted as if they were as many. */
+function failingCoefficients({ ringElements }: { ringElements: number }, asked: SegmentRequest): number {
+  return ringElements * parameterSet(asked.parameterSet).n * (asked.segments ?? 1);
+}
 
 /** The formula of docs/protocol.md section 3 in floating point: the slack of the decoding condition, >= 1 if it holds. */
 function slack(name: ParameterSetName, k: number, p: number, clients: number, coefficients: number): number {
@@ -32,9 +43,9 @@ function slack(name: ParameterSetName, k: number, p: number, clients: number, co
   return 2 ** (k - p - 1) / (random + (clients * ratio) / 2 + 1 / 2);
 }
 
-function refusal(of: PlanRequest): PlanDoesNotFitError | undefined {
+function refusal(of: SegmentRequest): PlanDoesNotFitError | undefined {
   try {
-    planArithmetic(of);
+    segmentArithmetic(of);
     return undefined;
   } catch (error) {
     if (error instanceof PlanDoesNotFitError) return error;
@@ -45,7 +56,7 @@ function refusal(of: PlanRequest): PlanDoesNotFitError | undefined {
 // Floating point against integers: this far from equality, both must say the same.
 const MARGIN = 1e-9;
 
-describe('plan arithmetic', () => {
+describe('the arithmetic of one width', () => {
   const figures: [ParameterSetName, number, number, number, number, number, number][] = [
     // set, bits, clients, wire bits, fold, plaintext bits, bytes a value
     ['lwe-192', 8, 16, 17, 1, 12, 2.125],
@@ -61,7 +72,7 @@ describe('plan arithmetic', () => {
     it(`puts ${bits}-bit values of ${maxClients} clients on ${wireBits} wire bits, ${fold} to a coefficient (${name})`, () => {
       // Whole chunks, so that no padding blurs the bytes a value.
       const valueCount = 30 * 8 * 2048 * fold;
-      const plan = planArithmetic({ parameterSet: name, bits, maxClients, valueCount });
+      const plan = segmentArithmetic({ parameterSet: name, bits, maxClients, valueCount });
       expect(plan).to.include({ wireBits, fold, plaintextBits, fieldBits: plaintextBits / fold });
       expect(plan.ciphertextBytes / valueCount).to.be.closeTo(bytesPerValue, 1e-12);
     });
@@ -71,9 +82,9 @@ describe('plan arithmetic', () => {
     fc.assert(
       fc.property(request, (asked) => {
         if (refusal(asked)) return;
-        const plan = planArithmetic(asked);
-        const { n, maxWireBits } = parameterSet(asked.parameterSet);
-        const coefficients = plan.ringElements * n;
+        const plan = segmentArithmetic(asked);
+        const { maxWireBits } = parameterSet(asked.parameterSet);
+        const coefficients = failingCoefficients(plan, asked);
         const at = (k: number): number =>
           slack(asked.parameterSet, k, plan.plaintextBits, asked.maxClients, coefficients);
         expect(at(plan.wireBits)).to.be.at.least(1 - MARGIN);
@@ -88,11 +99,11 @@ describe('plan arithmetic', () => {
     fc.assert(
       fc.property(request, (asked) => {
         if (refusal(asked)) return;
-        const plan = planArithmetic(asked);
+        const plan = segmentArithmetic(asked);
         for (let fold = 1; fold <= parameterSet(asked.parameterSet).maxWireBits; fold += 1) {
           const forced = { ...asked, fold };
           if (refusal(forced)) continue;
-          const other = planArithmetic(forced);
+          const other = segmentArithmetic(forced);
           expect(other.fold).to.equal(fold);
           const [cost, otherCost] = [plan.wireBits * fold, other.wireBits * plan.fold];
           expect(cost).to.be.at.most(otherCost);
@@ -103,13 +114,20 @@ describe('plan arithmetic', () => {
     );
   });
 
-  it('leaves room for the sum of the largest values in every field', () => {
+  it('says what it was asked for', () => {
     fc.assert(
       fc.property(request, (asked) => {
         if (refusal(asked)) return;
-        const plan = planArithmetic(asked);
+        const plan = segmentArithmetic(asked);
+        const { bits, maxClients, valueCount, noiseVariance } = asked;
+        expect(plan).to.include({
+          parameterSet: asked.parameterSet,
+          bits,
+          maxClients,
+          valueCount,
+          noiseVariance,
+        });
         expect(plan.valueBound).to.equal(2 ** (asked.bits - 1) - 1);
-        expect(asked.maxClients * plan.valueBound).to.be.below(2 ** (plan.fieldBits - 1));
         expect(plan.plaintextBits).to.equal(plan.fold * plan.fieldBits);
       }),
     );
@@ -119,7 +137,7 @@ describe('plan arithmetic', () => {
     fc.assert(
       fc.property(request, (asked) => {
         if (refusal(asked)) return;
-        const plan = planArithmetic(asked);
+        const plan = segmentArithmetic(asked);
         const { n } = parameterSet(asked.parameterSet);
         expect(plan.ringElements).to.equal(ringElementCount({ ...plan, n }, asked.valueCount));
         expect(plan.chunkCount).to.equal(Math.ceil(plan.ringElements / 8));
@@ -133,8 +151,8 @@ describe('plan arithmetic', () => {
     fc.assert(
       fc.property(request, (asked) => {
         if (refusal(asked)) return;
-        const plan = planArithmetic(asked);
-        const coefficients = plan.ringElements * parameterSet(asked.parameterSet).n;
+        const plan = segmentArithmetic(asked);
+        const coefficients = failingCoefficients(plan, asked);
         const exact = Math.sqrt(2 * (Math.log(coefficients) + 65 * Math.log(2)));
         expect(plan.z - exact).to.be.within(-1e-14 * exact, 1e-9);
       }),
@@ -188,8 +206,8 @@ describe('a plan that does not fit', () => {
 });
 
 describe('plan arguments out of range', () => {
-  const good: PlanRequest = { parameterSet: 'lwe-192', bits: 8, maxClients: 16, valueCount: 1000 };
-  const bad: Partial<PlanRequest>[] = [
+  const good: SegmentRequest = { parameterSet: 'lwe-192', bits: 8, maxClients: 16, valueCount: 1000 };
+  const bad: Partial<SegmentRequest>[] = [
     { bits: 1 },
     { bits: 9 },
     { bits: 4.5 },
@@ -201,10 +219,15 @@ describe('plan arguments out of range', () => {
     { valueCount: 1.5 },
     { fold: 0 },
     { fold: 29 },
+    { noiseVariance: -1 },
+    { noiseVariance: 0.5 },
+    { noiseVariance: 2 ** 32 + 1 },
+    { segments: 0 },
+    { segments: 8 },
   ];
   for (const change of bad) {
     it(`are refused: ${JSON.stringify(change)}`, () => {
-      expect(() => planArithmetic({ ...good, ...change }))
+      expect(() => segmentArithmetic({ ...good, ...change }))
         .to.throw(ParameterError)
         .with.property('code', 'plan.argument-out-of-range');
     });
@@ -216,16 +239,16 @@ describe('the residual limit', () => {
     fc.assert(
       fc.property(request, fc.double({ min: 0, max: 1, noNaN: true }), (asked, fraction) => {
         if (refusal(asked)) return;
-        const plan = planArithmetic(asked);
+        const plan = segmentArithmetic(asked);
         const clients = Math.max(1, Math.round(fraction * asked.maxClients));
-        const limit = residualLimit(plan, clients);
+        const limit = residualLimit(plan, clients, asked.segments);
         const rho = 2 ** plan.wireBits / parameterSet(asked.parameterSet).q;
         const random = plan.z * Math.sqrt(clients * (22 * rho * rho + 1 / 12));
         const bound = random + (clients * rho) / 2 + 1 / 2;
         expect(limit).to.be.at.least(bound - 1e-6);
         expect(limit).to.be.below(bound + 1 + 1e-6);
         expect(limit).to.be.at.most(plan.residualBound);
-        expect(residualLimit(plan, asked.maxClients)).to.be.at.least(limit);
+        expect(residualLimit(plan, asked.maxClients, asked.segments)).to.be.at.least(limit);
       }),
     );
   });
@@ -235,7 +258,7 @@ describe('the residual limit', () => {
   });
 
   it('refuses more clients than the plan admits', () => {
-    const plan = planArithmetic({ parameterSet: 'lwe-192', bits: 8, maxClients: 16, valueCount: 1000 });
+    const plan = segmentArithmetic({ parameterSet: 'lwe-192', bits: 8, maxClients: 16, valueCount: 1000 });
     for (const clients of [0, 17, 2.5]) {
       expect(() => residualLimit(plan, clients))
         .to.throw(ParameterError)

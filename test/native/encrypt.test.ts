@@ -4,7 +4,12 @@ import { anyUpdate, hedgeOf, roundKeys, type UpdateCase } from '../support/oracl
 import { type OracleRing, RINGS } from '../support/oracle/ring.js';
 import { encryptUpdate } from '../support/oracle/round.js';
 import { seededValues } from '../support/oracle/seeded.js';
-import { type TestingEncryption, testingAddon, vectorIsas } from '../support/testing-addon.js';
+import {
+  type TestingEncryption,
+  type TestingSegment,
+  testingAddon,
+  vectorIsas,
+} from '../support/testing-addon.js';
 
 /** An update of random values with both extremes in it. */
 function encryptionOf(ring: OracleRing, update: UpdateCase): TestingEncryption {
@@ -13,12 +18,18 @@ function encryptionOf(ring: OracleRing, update: UpdateCase): TestingEncryption {
   values[0] = valueBound;
   values[values.length - 1] = -valueBound;
   return {
-    set: ring.nativeId,
-    ...update.widths,
+    segments: [
+      {
+        set: ring.nativeId,
+        ...update.widths,
+        firstElement: 0,
+        valueCount: update.valueCount,
+        valueBound,
+      },
+    ],
     // Few mask keys: the oracle's masks are dear, and kept.
     ...roundKeys(update.seed % 2),
     hedge: hedgeOf(update.seed),
-    valueBound,
     values,
     threshold: 1 + (Math.floor(update.seed / 2) % 4),
     custodians: 4 + (update.seed % 3),
@@ -27,7 +38,7 @@ function encryptionOf(ring: OracleRing, update: UpdateCase): TestingEncryption {
 }
 
 function expectSame(ring: OracleRing, job: TestingEncryption): void {
-  const expected = encryptUpdate(ring, job, job);
+  const expected = encryptUpdate(ring, job.segments[0] as TestingSegment, job);
   const { ciphertext, shares } = testingAddon.encrypt('scalar', job);
   expect(Buffer.compare(ciphertext, expected.ciphertext)).to.equal(0);
   expect(shares.map((share) => [...share])).to.deep.equal(expected.shares.map((share) => [...share]));
@@ -93,10 +104,7 @@ for (const ring of RINGS) {
         // One whole chunk, which is read in place, one more, and a ragged third, which is staged.
         const widths = { fold: 2, fieldBits: 8, plaintextBits: 16, wireBits: 21 };
         const valueCount = 2 * ring.n * 17 - 100;
-        const good = {
-          ...encryptionOf(ring, { widths, ringElements: 17, valueCount, seed: 3 }),
-          valueBound: 127,
-        };
+        const good = encryptionOf(ring, { widths, ringElements: 17, valueCount, seed: 3 });
         expect(() => testingAddon.encrypt(isa, good)).to.not.throw();
         for (const at of [0, 8 * ring.n + 3, 16 * ring.n + 5, 33 * ring.n, valueCount - 1]) {
           for (const beyond of [128, -128, 2 ** 31 - 1, -(2 ** 31)]) {

@@ -11,7 +11,13 @@ const planFingerprint = seededBytes(1, 'fingerprint');
 const hedge = seededBytes(1, 'hedge', 80);
 const key = deriveKey(hedge, 'noise', LWE_192, planFingerprint);
 
-function addNoise(isa: string, levels: Int32Array, thresholds: readonly bigint[], draws: number, threads = 1) {
+function addNoise(
+  isa: string,
+  levels: Int32Array,
+  thresholds: readonly bigint[],
+  draws: number,
+  threads = 1,
+) {
   const noisy = levels.slice();
   pipelineKernels.addNoise(isa, {
     levels: noisy,

@@ -12,6 +12,7 @@ function openingOf(ring: OracleRing, update: UpdateCase): TestingOpening {
   return {
     set: ring.nativeId,
     ...update.widths,
+    firstElement: 0,
     maskKey: roundKeys(update.seed % 2).maskKey,
     secretSum: seededValues(update.seed, 'secret sum', ring.n, 16 * clients),
     aggregate: seededBytes(
@@ -66,6 +67,7 @@ for (const ring of RINGS) {
             const opened = testingAddon.open(isa, {
               set: ring.nativeId,
               ...widths,
+              firstElement: 0,
               maskKey: roundKeys(1).maskKey,
               secretSum: new Int32Array(ring.n),
               aggregate: testingAddon.pack('scalar', ring.nativeId, widths.wireBits, elements, coefficients),

@@ -48,16 +48,19 @@ describe('native quantization', () => {
       fc.assert(
         fc.property(fc.array(part, { minLength: 1, maxLength: 5 }), fc.nat(), (list, seed) => {
           const counts = list.map(({ count }) => count);
-          if (counts.every((count) => count === 0)) counts[0] = 1;
+          if (Math.max(...counts) === 0) counts[0] = 1;
           const parts = {
             counts,
             factors: list.map(({ factor }) => factor),
             limits: list.map(({ limit }) => limit),
           };
-          const values = floats(seed, counts.reduce((a, b) => a + b));
+          const values = floats(
+            seed,
+            counts.reduce((a, b) => a + b),
+          );
           for (const ring of [LWE_192, LWE_128]) {
             const key = deriveKey(hedge, 'quantization', ring, planFingerprint);
-            const got = quantize(isa, values, parts, 1, ring.nativeId);
+            const got = quantize(isa, values, parts, 1, ring.nativeId === 0 ? 0 : 1);
             const expected = oracleQuantize(key, values, parts.counts, parts.factors, parts.limits);
             // An oracle's -0 is a level of 0.
             expect(got.levels).to.deep.equal(expected.levels.map((level) => level + 0));
@@ -79,7 +82,13 @@ describe('native quantization', () => {
     });
 
     it(`stays within the limits for values of any size, and gives the same for what is no number (${isa})`, () => {
-      const values = Float32Array.of(1e38, -1e38, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN);
+      const values = Float32Array.of(
+        1e38,
+        -1e38,
+        Number.POSITIVE_INFINITY,
+        Number.NEGATIVE_INFINITY,
+        Number.NaN,
+      );
       const parts = { counts: [5], factors: [1e5], limits: [2 ** 20] };
       const got = quantize(isa, values, parts);
       const limit = 2 ** 20;

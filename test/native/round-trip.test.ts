@@ -2,12 +2,12 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { type ParameterSetName, parameterSet } from '../../lib/lwe/parameters.js';
 import {
-  type PlanArithmetic,
   PlanDoesNotFitError,
-  type PlanRequest,
-  planArithmetic,
   residualLimit,
   residualSigma,
+  type SegmentArithmetic,
+  type SegmentRequest,
+  segmentArithmetic,
 } from '../../lib/lwe/plan.js';
 import { hedgeOf, roundKeys } from '../support/oracle/cases.js';
 import { centred } from '../support/oracle/ring.js';
@@ -27,7 +27,7 @@ interface Opened {
 
 /** Encrypts for `clients` clients, sums, opens with the sum of their secrets (t = 1). */
 function runRound(
-  plan: PlanArithmetic,
+  plan: SegmentArithmetic,
   clients: number,
   isa: string,
   seed: number,
@@ -41,8 +41,7 @@ function runRound(
   for (let client = 0; client < clients; client += 1) {
     const values = valuesOf(client);
     const { ciphertext, shares } = testingAddon.encrypt(isa, {
-      set,
-      ...plan,
+      segments: [{ set, ...plan, firstElement: 0 }],
       ...keys,
       hedge: hedgeOf(seed, client),
       values,
@@ -59,6 +58,7 @@ function runRound(
   const opened = testingAddon.open(isa, {
     set,
     ...plan,
+    firstElement: 0,
     maskKey: keys.maskKey,
     secretSum: Int32Array.from(residues, (residue) => centred(residue, q)),
     aggregate: aggregate as Uint8Array,
@@ -69,7 +69,7 @@ function runRound(
 }
 
 /** Whole vectors at a bound, alternating signs, and random values: what carries between fields, or wraps, if any does. */
-const PATTERNS: Record<string, (plan: PlanArithmetic, seed: number) => (client: number) => Int32Array> = {
+const PATTERNS: Record<string, (plan: SegmentArithmetic, seed: number) => (client: number) => Int32Array> = {
   'all at the upper bound': (plan) => () => new Int32Array(plan.valueCount).fill(plan.valueBound),
   'all at the lower bound': (plan) => () => new Int32Array(plan.valueCount).fill(-plan.valueBound),
   'signs in turn': (plan) => () =>
@@ -95,10 +95,10 @@ const fittingPlan = fc
     valueCount: fc.integer({ min: 1, max: 9000 }),
     fold: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined }),
   })
-  .map(({ fold, ...asked }): PlanArithmetic | undefined => {
-    const request: PlanRequest = fold === undefined ? asked : { ...asked, fold };
+  .map(({ fold, ...asked }): SegmentArithmetic | undefined => {
+    const request: SegmentRequest = fold === undefined ? asked : { ...asked, fold };
     try {
-      return planArithmetic(request);
+      return segmentArithmetic(request);
     } catch (error) {
       if (error instanceof PlanDoesNotFitError) return undefined;
       throw error;
@@ -106,7 +106,7 @@ const fittingPlan = fc
   })
   .filter((plan) => plan !== undefined);
 
-function expectExact(plan: PlanArithmetic, clients: number, opened: Opened): void {
+function expectExact(plan: SegmentArithmetic, clients: number, opened: Opened): void {
   expect(Buffer.from(opened.values.buffer).equals(Buffer.from(opened.expected.buffer))).to.equal(true);
   expect(opened.maxAbsResidual).to.be.below(plan.residualBound);
   expect(opened.maxAbsResidual).to.be.at.most(residualLimit(plan, clients));
@@ -140,7 +140,7 @@ describe('a round on the native kernels', () => {
 });
 
 describe('the noise of a round', () => {
-  const requests: Omit<PlanRequest, 'valueCount'>[] = [
+  const requests: Omit<SegmentRequest, 'valueCount'>[] = [
     { parameterSet: 'lwe-192', bits: 8, maxClients: 16 },
     { parameterSet: 'lwe-192', bits: 4, maxClients: 16 },
     { parameterSet: 'lwe-192', bits: 2, maxClients: 16 },
@@ -152,9 +152,9 @@ describe('the noise of a round', () => {
   for (const [seed, request] of requests.entries()) {
     it(`has the predicted standard deviation within 3 %, its maximum under the bound: ${JSON.stringify(request)}`, () => {
       const { n } = parameterSet(request.parameterSet);
-      const fold = planArithmetic({ ...request, valueCount: 1 }).fold;
+      const fold = segmentArithmetic({ ...request, valueCount: 1 }).fold;
       // 16 elements: the relative error of a standard deviation from 16 n samples is below 0.6 %.
-      const plan = planArithmetic({ ...request, valueCount: 16 * n * fold });
+      const plan = segmentArithmetic({ ...request, valueCount: 16 * n * fold });
       const clients = plan.maxClients;
       const opened = runRound(plan, clients, WIDEST, seed, PATTERNS['random']?.(plan, seed) as never);
       expectExact(plan, clients, opened);
@@ -169,7 +169,7 @@ describe('the noise of a round', () => {
   it('stays under the bound where all clients of a large fleet send what rounds worst, the same way', () => {
     const { q } = parameterSet('lwe-192');
     const asked = { parameterSet: 'lwe-192', bits: 8, maxClients: 900 } as const;
-    const plan = planArithmetic({ ...asked, valueCount: 4096 });
+    const plan = segmentArithmetic({ ...asked, valueCount: 4096 });
     const step = 2 ** plan.plaintextBits;
     const roundingError = (value: number): number => {
       const exact = (q * value) / step;
@@ -188,11 +188,10 @@ describe('the noise of a round', () => {
   });
 
   it('shows at once that a sum of secrets is wrong', () => {
-    const plan = planArithmetic({ parameterSet: 'lwe-192', bits: 8, maxClients: 4, valueCount: 2048 });
+    const plan = segmentArithmetic({ parameterSet: 'lwe-192', bits: 8, maxClients: 4, valueCount: 2048 });
     const keys = roundKeys(1);
     const { ciphertext, shares } = testingAddon.encrypt(WIDEST, {
-      set: 0,
-      ...plan,
+      segments: [{ set: 0, ...plan, firstElement: 0 }],
       ...keys,
       hedge: hedgeOf(1),
       values: new Int32Array(plan.valueCount),
@@ -207,6 +206,7 @@ describe('the noise of a round', () => {
       testingAddon.open(WIDEST, {
         set: 0,
         ...plan,
+        firstElement: 0,
         maskKey: keys.maskKey,
         secretSum,
         aggregate: ciphertext,

@@ -18,12 +18,18 @@ function dealt(
 ): { shares: Uint8Array[]; secret: Uint32Array } {
   const hedge = hedgeOf(threshold, custodians);
   const { shares } = testingAddon.encrypt('scalar', {
-    set: ring.nativeId,
-    wireBits: 17,
-    plaintextBits: 12,
-    fieldBits: 12,
-    fold: 1,
-    valueBound: 127,
+    segments: [
+      {
+        set: ring.nativeId,
+        wireBits: 17,
+        plaintextBits: 12,
+        fieldBits: 12,
+        fold: 1,
+        firstElement: 0,
+        valueCount: 1,
+        valueBound: 127,
+      },
+    ],
     ...roundKeys(1),
     hedge,
     threshold,

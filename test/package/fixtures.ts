@@ -67,21 +67,32 @@ export function smallBodies(): { [K in MessageKind]: BodyOf<K> } {
       custodians: 3,
       quorum: 3,
       lwe: {
-        bits: 8,
         maxClients: 16,
-        fieldBits: 12,
-        fold: 1,
-        plaintextBits: 12,
-        wireBits: 17,
-        valueCount: 38,
-        ringElements: 1,
-        z: 10.5,
+        segments: [
+          {
+            ...{ bits: 4, valueCount: 5, fieldBits: 8, fold: 2 },
+            ...{ plaintextBits: 16, wireBits: 21, ringElements: 1 },
+          },
+          {
+            ...{ bits: 8, valueCount: 31, fieldBits: 12, fold: 1 },
+            ...{ plaintextBits: 12, wireBits: 17, ringElements: 1 },
+          },
+        ],
       },
+      loraMode: 'average',
       tensors: [
-        { name: 'layers.0.q_proj.lora_A.weight', shape: [4, 8], dtype: 'F32', clip: 1.5 },
-        { name: 'layers.0.q_proj.lora_B.weight', shape: [5], dtype: 'BF16', clip: 0.1 },
-        { name: 'scale', shape: [], dtype: 'F16', clip: 2 },
+        {
+          ...{ name: 'layers.0.q_proj.lora_A.weight', shape: [4, 8], dtype: 'F32' },
+          ...{ bits: 8, kept: 30, scale: 0.011 },
+        },
+        {
+          ...{ name: 'layers.0.q_proj.lora_B.weight', shape: [5], dtype: 'BF16' },
+          ...{ bits: 4, kept: 5, scale: 0.014 },
+        },
+        { name: 'scale', shape: [], dtype: 'F16', bits: 8, kept: 1, scale: 0.011 },
       ],
+      rotationBlockLog2: 12,
+      clip: 1.5,
       adapterSchema: bytes32(6),
       ledgerHeads: [{ custodian: 'c1', head: bytes32(5) }],
     },

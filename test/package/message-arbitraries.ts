@@ -91,76 +91,105 @@ const roster: fc.Arbitrary<BodyOf<'roster'>> = fc
     };
   });
 
-const tensor = fc.record({
-  name: fc.stringMatching(/^[\x21-\x7e]{1,80}$/),
-  shape: fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 4 }),
-  dtype: fc.constantFrom('F32' as const, 'F16' as const, 'BF16' as const),
+const tensor = fc
+  .record({
+    name: fc.stringMatching(/^[\x21-\x7e]{1,80}$/),
+    shape: fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 4 }),
+    dtype: fc.constantFrom('F32' as const, 'F16' as const, 'BF16' as const),
+    bits: fc.integer({ min: 2, max: 8 }),
+    kept: fc.nat(),
+    scale: positive,
+  })
+  .map((each) => {
+    const elements = each.shape.reduce((product, size) => product * size, 1);
+    return { ...each, kept: 1 + (each.kept % elements) };
+  });
+type RandomTensor = typeof tensor extends fc.Arbitrary<infer T> ? T : never;
+
+/** One segment for each width that occurs, with numbers that fit together and nothing that makes them the cheapest. */
+function segmentsFor(tensors: readonly RandomTensor[], maxClients: number, ringElements: number) {
+  const widths = [...new Set(tensors.map(({ bits }) => bits))].sort((a, b) => a - b);
+  return widths.map((bits) => {
+    const fieldBits = bits + Math.ceil(Math.log2(maxClients));
+    const fold = fieldBits <= 13 ? 2 : 1;
+    const valueCount = tensors.reduce((sum, each) => sum + (each.bits === bits ? each.kept : 0), 0);
+    const plaintextBits = fold * fieldBits;
+    return { bits, valueCount, fieldBits, fold, plaintextBits, wireBits: plaintextBits + 5, ringElements };
+  });
+}
+
+const requiredPlanFields = {
+  ...roundFields,
+  rosterVersion: word,
+  rosterFingerprint: bytes32,
+  parameterSet,
+  seed: bytes32,
+  keyEpoch: word,
+  custodians: index,
+  threshold: fc.nat(),
+  quorum: fc.nat(),
+  maxClients: fc.integer({ min: 2, max: 1024 }),
+  ringElements: word,
+  tensors: distinct(tensor, 1, 6, (each) => each.name),
+  /** How many of the tensors, at most all but one, are frozen. */
+  frozenCount: fc.option(fc.nat(), { nil: undefined }),
+  rotationBlockLog2: fc.integer({ min: 0, max: 16 }),
   clip: positive,
-});
+  expertWeights: fc.option(fc.array(fc.double({ min: 0, minExcluded: true, max: 1, noNaN: true })), {
+    nil: undefined,
+  }),
+  privacy: fc.option(
+    fc.record({
+      mechanism: fc.constantFrom('skellam' as const, 'discrete-gaussian' as const),
+      clientVariance: fc.integer({ min: 1, max: 2 ** 32 }),
+      l2Squared: fc.integer({ min: 1, max: 2 ** 40 }),
+      colluders: fc.nat(),
+      delta: fc.double({ min: 0, minExcluded: true, max: 1, maxExcluded: true, noNaN: true }),
+    }),
+    { nil: undefined },
+  ),
+  adapterSchema: bytes32,
+  ledgerHeads: distinct(fc.record({ custodian: id, head: bytes32 }), 0, 4, (each) => each.custodian),
+};
 
 const plan: fc.Arbitrary<BodyOf<'plan'>> = fc
-  .record(
-    {
-      ...roundFields,
-      rosterVersion: word,
-      rosterFingerprint: bytes32,
-      parameterSet,
-      seed: bytes32,
-      keyEpoch: word,
-      custodians: index,
-      threshold: fc.nat(),
-      quorum: fc.nat(),
-      bits: fc.integer({ min: 2, max: 8 }),
-      maxClients: fc.integer({ min: 2, max: 1024 }),
-      ringElements: word,
-      z: positive,
-      tensors: distinct(tensor, 1, 5, (each) => each.name),
-      adapterSchema: bytes32,
+  .tuple(
+    fc.record(requiredPlanFields, { noNullPrototype: true }),
+    optional({
+      samplesForFullWeight: fc.integer({ min: 1, max: 2 ** 40 }),
+      profiles: fc.dictionary(id, bytes32, { maxKeys: 6, noNullPrototype: true }),
       adapterConfig: fc.uint8Array({ maxLength: 100 }),
       baseModel: text,
-      ledgerHeads: distinct(fc.record({ custodian: id, head: bytes32 }), 0, 4, (each) => each.custodian),
       deadline: fc.integer({ min: 0, max: 4_000_000_000_000 }),
-    },
-    {
-      requiredKeys: [
-        ...(Object.keys(roundFields) as (keyof typeof roundFields)[]),
-        'rosterVersion',
-        'rosterFingerprint',
-        'parameterSet',
-        'seed',
-        'keyEpoch',
-        'custodians',
-        'threshold',
-        'quorum',
-        'bits',
-        'maxClients',
-        'ringElements',
-        'z',
-        'tensors',
-        'adapterSchema',
-        'ledgerHeads',
-      ],
-      noNullPrototype: true,
-    },
+    }),
   )
-  .map(({ bits, maxClients, ringElements, z, ...fields }) => {
-    const fieldBits = bits + Math.ceil(Math.log2(maxClients));
-    const sizes = fields.tensors.map(({ shape }) => shape.reduce((product, size) => product * size, 1));
+  .map(([{ maxClients, ringElements, frozenCount, expertWeights, privacy, ...fields }, rest]) => {
+    const frozen = frozenCount === undefined ? 0 : frozenCount % fields.tensors.length;
+    const sent = fields.tensors.slice(frozen);
+    const experts = expertWeights?.map((weight, i) => ({ name: `expert-${i}`, weight }));
+    const withExperts = experts !== undefined && experts.length > 0;
+    const quorum = 2 + (fields.quorum % (maxClients - 1));
     return {
       ...fields,
+      ...rest,
       threshold: 1 + (fields.threshold % fields.custodians),
-      quorum: 2 + (fields.quorum % (maxClients - 1)),
-      lwe: {
-        bits,
-        maxClients,
-        fieldBits,
-        fold: 1,
-        plaintextBits: fieldBits,
-        wireBits: fieldBits + 5,
-        valueCount: sizes.reduce((total, size) => total + size, 0),
-        ringElements,
-        z,
-      },
+      quorum,
+      lwe: { maxClients, segments: segmentsFor(sent, maxClients, ringElements) },
+      loraMode: frozen > 0 ? ('frozen-a' as const) : ('average' as const),
+      tensors: sent.map((each, i) => ({
+        ...each,
+        // One grid where there is noise.
+        ...(privacy !== undefined && { scale: fields.clip }),
+        ...(withExperts && { expert: i % experts.length }),
+      })),
+      ...(frozen > 0 && {
+        frozen: {
+          tensors: fields.tensors.slice(0, frozen).map(({ name, shape, dtype }) => ({ name, shape, dtype })),
+          digest: fields.seed,
+        },
+      }),
+      ...(withExperts && { experts }),
+      ...(privacy !== undefined && { privacy: { ...privacy, colluders: privacy.colluders % quorum } }),
     };
   });
 
@@ -198,12 +227,19 @@ const update: fc.Arbitrary<BodyOf<'update'>> = fc
         gradientNormMean: nonNegative,
         gradientNormMax: nonNegative,
       }),
-      compression: fc.record({
-        originalBytes: count,
-        sealedBytes: count,
-        bits: fc.integer({ min: 2, max: 8 }),
+      compression: fc
+        .tuple(
+          fc.record({ originalBytes: count, sealedBytes: count, bits: fc.integer({ min: 2, max: 8 }) }),
+          optional({ keepRatio: fc.double({ min: 0, minExcluded: true, max: 1, noNaN: true }) }),
+        )
+        .map(([sizes, ratio]) => ({ ...sizes, ...ratio })),
+      privacy: optional({
+        mechanism: fc.constantFrom('skellam' as const, 'discrete-gaussian' as const),
+        clip: positive,
+        noiseMultiplier: nonNegative,
+        epsilonSpent: nonNegative,
       }),
-      privacy: optional({ clip: positive, noiseMultiplier: nonNegative, epsilonSpent: nonNegative }),
+      weights: fc.array(fc.integer({ min: 0, max: 2 ** 16 }), { minLength: 1, maxLength: 64 }),
       experts: fc.dictionary(id, nonNegative, { maxKeys: 4, noNullPrototype: true }),
       compatibility: optional({ robotModel: text, policyFamily: text, normalizationHash: hash }),
       timingsMs: optional({ train: nonNegative, compress: nonNegative, encrypt: nonNegative }),

@@ -21,15 +21,7 @@ describe('aggregating updates', () => {
   });
 
   function options(paths: AggregateOptions['updates'], changes: Partial<AggregateOptions> = {}) {
-    const { aggregator } = round.members;
-    return {
-      plan: round.plan,
-      aggregatorId: aggregator.id,
-      signing: aggregator.signing,
-      updates: paths,
-      out: round.path('.tga'),
-      ...changes,
-    };
+    return round.aggregating(paths, changes);
   }
 
   it('keeps the signed envelope and the sealed shares of each, in the order of the fingerprints', async () => {

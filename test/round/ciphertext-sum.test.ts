@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { planArithmetic } from '../../lib/lwe/plan.js';
+import { type PlanSegment, planArithmetic } from '../../lib/lwe/plan.js';
 import { CiphertextSum } from '../../lib/round/ciphertext-sum.js';
 import { packElements, unpackElements } from '../support/oracle/packing.js';
 import { seededBytes } from '../support/oracle/seeded.js';
@@ -11,12 +11,11 @@ describe('the running sum of ciphertexts', () => {
     it(`is the naive sum mod 2^k after each of 20 updates of ${values} values`, async () => {
       const plan = planArithmetic({
         parameterSet: 'lwe-128',
-        bits: 6,
         maxClients: 20,
-        valueCount: values,
-        fold: 1,
+        segments: [{ bits: 6, valueCount: values, fold: 1 }],
       });
-      const { ringElements, wireBits, ciphertextBytes } = plan;
+      const { ringElements, ciphertextBytes } = plan;
+      const [{ wireBits }] = plan.segments as [PlanSegment];
       const naive = Array.from({ length: ringElements }, () => new Uint32Array(N));
       const updates: Uint8Array[] = [];
       for (let count = 1; count <= 20; count += 1) {
@@ -41,7 +40,11 @@ describe('the running sum of ciphertexts', () => {
   }
 
   it('counts nothing that was read into a slot and not accepted', async () => {
-    const plan = planArithmetic({ parameterSet: 'lwe-128', bits: 4, maxClients: 4, valueCount: 100 });
+    const plan = planArithmetic({
+      parameterSet: 'lwe-128',
+      maxClients: 4,
+      segments: [{ bits: 4, valueCount: 100 }],
+    });
     const sum = new CiphertextSum(plan);
     const [first, refused, second] = [1, 2, 3].map((seed) => seededBytes(seed, 'x', plan.ciphertextBytes));
     sum.slot().set(first as Uint8Array);

@@ -1,10 +1,11 @@
 import { expect } from 'chai';
 import { parameterSet } from '../../lib/lwe/parameters.js';
+import type { PlanSegment } from '../../lib/lwe/plan.js';
 import { openContainer } from '../../lib/package/reader.js';
 import { expectRefusal } from '../support/refusals.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
-import { expectedAverage } from './support/adapters.js';
-import { expectAverage, pathsBelow } from './support/directories.js';
+import { pathsBelow } from './support/directories.js';
+import { expectAverage } from './support/expected-average.js';
 import { craftAnswer, craftUpdate, packedResidues, signAgain } from './support/forgery.js';
 import { TestRound, type TestRoundOptions } from './support/round.js';
 
@@ -44,8 +45,7 @@ describe('a custodian that lies', () => {
     it(`is found out and named among 4 answers at threshold 3: custodian ${index}`, async () => {
       const { out, disagreeing } = await round.open(aggregate, await lieOf(index));
       expect(disagreeing).to.deep.equal([`custodian-${index}`]);
-      const adapters = await Promise.all([1, 2, 3].map((number) => round.adapter(number)));
-      await expectAverage(out, await expectedAverage(round.plan.body, adapters));
+      await expectAverage(out, await round.expected());
     });
   }
 
@@ -166,7 +166,8 @@ describe('an aggregator that shifts the sum', () => {
     const ciphertext = await container.readSection('ciphertext');
     await container.close();
     // The highest bit of one coefficient: a change by half the plaintext's range, which leaves residuals alone.
-    const bit = round.plan.arithmetic.wireBits - 1;
+    const [{ wireBits }] = round.plan.arithmetic.segments as [PlanSegment];
+    const bit = wireBits - 1;
     ciphertext[bit >> 3] = (ciphertext[bit >> 3] as number) ^ (1 << (bit & 7));
     const bytes = await signAgain('aggregate', aggregate, round.members.aggregator.signing, {
       sections: { ciphertext },
@@ -198,8 +199,7 @@ describe('an aggregator that shifts the sum', () => {
   it('passes unseen without them, which is why the report says that nothing was verified', async () => {
     const { out, verified } = await round.open(shifted, answers);
     expect(verified).to.equal(false);
-    const adapters = await Promise.all([1, 2, 3].map((number) => round.adapter(number)));
-    const expected = await expectedAverage(round.plan.body, adapters);
+    const expected = await round.expected();
     const same = await expectAverage(out, expected).then(
       () => true,
       () => false,

@@ -21,6 +21,7 @@ describe('a fleet on one machine', () => {
       quorumFloor: 3,
       maxUpdateBytes: 1 << 20,
       signatureAlgorithms: ['ed25519', 'ml-dsa-65'],
+      policyFile: { name: 'policy.json', text: '{"preset": "balanced"}\n' },
       defaults: { bits: 8 },
     };
     await createFleet(options);

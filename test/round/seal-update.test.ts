@@ -2,26 +2,16 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { openContainer } from '../../lib/package/reader.js';
-import { closeRound } from '../../lib/round/close-round.js';
 import { copyUpdate, dryRunSeal } from '../../lib/round/seal-update.js';
 import { expectRefusal } from '../support/refusals.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
-import { expectedAverage, writeAdapter } from './support/adapters.js';
+import { adapterValues, writeAdapter, writeValues } from './support/adapters.js';
 import { pathsBelow } from './support/directories.js';
+import { expectedAverage } from './support/expected-average.js';
 import { TestRound, type TestRoundOptions } from './support/round.js';
 
 async function start(options: TestRoundOptions = {}): Promise<TestRound> {
   return TestRound.start(await temporaryDirectory(), options);
-}
-
-/** Opens (or not) and closes a round, and gives the close record to client 1; what it makes of it. */
-async function closeFor(round: TestRound, aggregate: string | undefined): Promise<string> {
-  const { body } = await closeRound(round.owner(), round.plan, aggregate, undefined);
-  const { plan, opened } = body;
-  return round.asClient(
-    1,
-    async ({ state }) => (await state.recordClose({ plan, opened: [...opened] })).outcome,
-  );
 }
 
 describe('sealing an update', () => {
@@ -60,7 +50,7 @@ describe('sealing an update', () => {
     await expectRefusal('client.delta-consumed', () => next.seal(1));
     const samePlanAgain = await round.next({ round: 1, seed: new Uint8Array(32) });
     await expectRefusal('client.delta-consumed', () => samePlanAgain.seal(1));
-    expect(await closeFor(round, undefined)).to.equal('not-opened');
+    expect(await round.close([1])).to.equal('not-opened');
     expect((await next.seal(1)).replayed).to.equal(false);
     await expectRefusal('client.round-closed', () => round.seal(1));
   });
@@ -71,7 +61,7 @@ describe('sealing an update', () => {
     const { stored } = await round.seal(1);
     const bytes = await readFile(stored);
     await round.open(aggregate, await round.answers(aggregate, [1, 2]));
-    expect(await closeFor(round, aggregate)).to.equal('opened');
+    expect(await round.close([1], aggregate)).to.equal('opened');
     for (const number of [2, 3]) {
       const later = await round.next({ round: number });
       await expectRefusal('client.delta-consumed', () => later.seal(1));
@@ -100,12 +90,18 @@ describe('sealing an update', () => {
 
   it('counts the values that it clamps', async () => {
     const round = await start();
-    const wide = await writeAdapter(join(round.directory, 'wide'), 'wide', { standardDeviation: 0.1 });
-    const { saturatedValues, values } = await round.seal(1, { adapter: wide });
-    const expected = await expectedAverage(round.plan.body, [wide]);
-    expect(values).to.equal(2304);
-    expect(saturatedValues).to.equal(expected.saturated[0]).and.to.be.greaterThan(100);
-    expect((await round.seal(2)).saturatedValues).to.equal(0);
+    const trained = await adapterValues(await round.adapter(1));
+    const peaks = 5;
+    // Ten times the largest value of the reference is far beyond the grid, and five such are little of the norm.
+    const peaked = await writeValues(join(round.directory, 'peaked'), (name, out) => {
+      out.set(trained.get(name) as Float32Array);
+      if (name.endsWith('q_proj.lora_A.weight')) out.fill(0.25, 0, peaks);
+    });
+    const { report } = await round.seal(1, { adapter: peaked });
+    const { saturated } = await expectedAverage(round.plan, { adapters: [peaked] });
+    expect(saturated[0]?.least).to.equal(peaks);
+    expect(report).to.deep.include({ values: 2304, saturatedValues: peaks });
+    expect((await round.seal(2)).report?.saturatedValues).to.equal(0);
   });
 
   it('says in a dry run what sealing would come to, and leaves nothing behind', async () => {
@@ -117,7 +113,12 @@ describe('sealing an update', () => {
     const other = await round.next();
     // Had the dry run claimed the delta, this plan could not have it.
     const sealed = await other.seal(1);
-    expect(sealed).to.deep.include(report);
+    expect(sealed.report).to.deep.include({
+      values: report.values,
+      sealedBytes: report.sealedBytes,
+      keptNorm: report.keptNorm,
+      clipFactor: report.clipFactor,
+    });
     const container = await openContainer(sealed.stored, 'update');
     expect(container.sectionLength('ciphertext') + container.sectionLength('shares')).to.equal(
       report.sealedBytes,

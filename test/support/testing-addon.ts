@@ -8,14 +8,26 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export interface TestingEncryption {
+/** A run of ring elements of one width, by its numbers. */
+export interface TestingFormat {
   readonly set: number;
   readonly wireBits: number;
   readonly plaintextBits: number;
   readonly fieldBits: number;
   readonly fold: number;
+  /** Index of the first ring element among those of the update; here any, gaps and overlaps included. */
+  readonly firstElement: number;
+}
+
+export interface TestingSegment extends TestingFormat {
+  readonly valueCount: number;
   /** Largest |value| that is accepted. */
   readonly valueBound: number;
+}
+
+export interface TestingEncryption {
+  /** Back to back in `values` and in the ciphertext; of one parameter set. */
+  readonly segments: readonly TestingSegment[];
   readonly maskKey: Uint8Array;
   readonly planFingerprint: Uint8Array;
   /** 80 bytes that stand for the operating system's randomness, the PRF key and the message digest. */
@@ -26,12 +38,8 @@ export interface TestingEncryption {
   readonly threads: number;
 }
 
-export interface TestingOpening {
-  readonly set: number;
-  readonly wireBits: number;
-  readonly plaintextBits: number;
-  readonly fieldBits: number;
-  readonly fold: number;
+/** One segment's aggregate. */
+export interface TestingOpening extends TestingFormat {
   readonly maskKey: Uint8Array;
   /** The sum of secrets over the integers, n words. */
   readonly secretSum: Int32Array;

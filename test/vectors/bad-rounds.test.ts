@@ -247,22 +247,29 @@ const PLANS: readonly Case[] = [
     'with another parameter set',
     'plan.outside-roster',
     () =>
-      planned(({ lwe }) => {
-        const { bits, maxClients, valueCount } = lwe;
+      planned(({ lwe: { maxClients, segments } }) => {
         const parameterSet = 'lwe-192' as const;
-        const { fieldBits, fold, plaintextBits, wireBits, ringElements, z } = planArithmetic({
+        const arithmetic = planArithmetic({
           parameterSet,
-          bits,
           maxClients,
-          valueCount,
+          segments: segments.map(({ bits, valueCount }) => ({ bits, valueCount })),
         });
-        return { parameterSet, lwe: { ...lwe, fieldBits, fold, plaintextBits, wireBits, ringElements, z } };
+        const planSegments = arithmetic.segments.map(
+          ({ bits, valueCount, fieldBits, fold, plaintextBits, wireBits, ringElements }) => ({
+            ...{ bits, valueCount, fieldBits, fold, plaintextBits, wireBits, ringElements },
+          }),
+        );
+        return { parameterSet, lwe: { maxClients, segments: planSegments } };
       }),
   ],
   [
     'with wrong arithmetic',
     'plan.wrong-arithmetic',
-    () => planned(({ lwe }) => ({ lwe: { ...lwe, wireBits: lwe.wireBits + 1 } })),
+    () =>
+      planned(({ lwe: { maxClients, segments } }) => {
+        const [first, ...rest] = segments as [(typeof segments)[number]];
+        return { lwe: { maxClients, segments: [{ ...first, wireBits: first.wireBits + 1 }, ...rest] } };
+      }),
   ],
   ['for updates that are too large', 'plan.too-large', () => planned(() => ({}), { maxUpdateBytes: 10_000 })],
   ['of a roster that is over', 'plan.older-roster', () => planned(() => ({ rosterVersion: 1 }), {})],

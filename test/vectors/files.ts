@@ -7,7 +7,9 @@ import type { TrustedRoster } from '../../lib/custody/roster.js';
 import { readTrustedPlan, type TrustedPlan } from '../../lib/custody/trusted-plan.js';
 import { packageRoot } from '../../lib/native.js';
 import type { SignatureAlgorithm } from '../../lib/package/keys.js';
+import type { Policy } from '../../lib/policy/policy.js';
 import { createMembers, type Members, trustRosters } from '../round/support/members.js';
+import { forCustody, testPolicy } from '../round/support/policies.js';
 
 export const VECTORS = join(packageRoot(), 'test', 'vectors');
 
@@ -44,11 +46,48 @@ export function vectorMembers(algorithms: readonly SignatureAlgorithm[] = ['ed25
   return createMembers({ clients: CLIENTS, custodians: CUSTODIANS, algorithms, seedOf });
 }
 
+/** The threshold of both rosters. */
+export const THRESHOLD = 2;
+
+/** What everyone in the round allows: fewer coordinates, rotated, at widths of their own, by two experts. */
+export const VECTOR_POLICY: Policy = forCustody(
+  testPolicy({
+    envelope: { targetUpdateBytes: 30_500 },
+    training: { bits: { min: 3, max: 6 }, keepRatio: 0.75, rotation: true },
+    experts: [
+      { name: 'language', modules: ['**.q_proj'], weight: 1 },
+      { name: 'action', modules: ['**.v_proj'], weight: 1 },
+    ],
+  }),
+  THRESHOLD,
+  CUSTODIANS,
+);
+
+/** The `hybrid-` files': noise, B alone, weights by samples. */
+export const HYBRID_POLICY: Policy = forCustody(
+  testPolicy({
+    encryption: { signatureAlgorithms: [...HYBRID] },
+    privacy: { mechanism: 'skellam', clip: 0.5, noiseMultiplier: 1, delta: 1e-5 },
+    training: { loraMode: 'frozen-a', bits: 6, rotation: true, samplesForFullWeight: 10_000 },
+  }),
+  THRESHOLD,
+  CUSTODIANS,
+);
+
+/** By update of the round, its weights for the experts, in units of 2^-16; undefined: 1 each. */
+export const WEIGHTS: readonly (readonly number[] | undefined)[] = [
+  undefined,
+  [65_536, 49_152],
+  [65_536, 32_768],
+  undefined,
+];
+
+/** Sums of levels of the first three updates, 32-bit little-endian, in the order of the message. */
+export const SUMS = 'sums.i32';
+
 const expectedSchema = z.strictObject({
   fingerprints: z.record(z.string(), hexSeed),
   set: hexSeed,
-  /** Of the sums of quantized values, 32-bit little-endian, in the plan's order. */
-  sumsSha256: hexSeed,
   saturatedValues: z.array(z.int()),
 });
 

@@ -5,7 +5,6 @@
  * Encryption and sealing are randomized, so that updates and answers come out different each time; everything else
  * comes out the same to the byte.
  */
-import { createHash } from 'node:crypto';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,14 +17,16 @@ import { GENESIS } from '../../lib/custody/ledger-rows.js';
 import { sealMessage } from '../../lib/custody/seal.js';
 import { readTrustedPlan, type TrustedPlan } from '../../lib/custody/trusted-plan.js';
 import { setDigest } from '../../lib/package/fingerprint.js';
-import type { UpdateBody } from '../../lib/package/messages/update.js';
+import { type UpdateBody, WEIGHT_ONE } from '../../lib/package/messages/update.js';
 import { openAnyContainer, openContainer } from '../../lib/package/reader.js';
 import { containerBytes, encodeContainer } from '../../lib/package/writer.js';
-import { quantizeDelta } from '../../lib/round/adapter-delta.js';
+import { type EncodedDelta, encodeDelta } from '../../lib/pipeline/delta-encoder.js';
+import type { Policy } from '../../lib/policy/policy.js';
 import { aggregateUpdates } from '../../lib/round/aggregate.js';
 import { closeRound } from '../../lib/round/close-round.js';
 import { openRound } from '../../lib/round/open-round.js';
 import { planRound } from '../../lib/round/plan-round.js';
+import { addPlannedNoise } from '../../lib/round/round-privacy.js';
 import { RoundRecords } from '../../lib/round/round-records.js';
 import { signAgain } from '../round/support/forgery.js';
 import {
@@ -39,17 +40,29 @@ import {
   trustRosters,
 } from '../round/support/members.js';
 import { signPlan } from '../round/support/round.js';
-import { ANSWERS, CLIENTS, CUSTODIANS, HYBRID, UPDATES, VECTORS, vectorMembers } from './files.js';
+import {
+  ANSWERS,
+  CLIENTS,
+  CUSTODIANS,
+  HYBRID,
+  HYBRID_POLICY,
+  SUMS,
+  UPDATES,
+  VECTOR_POLICY,
+  VECTORS,
+  vectorMembers,
+  WEIGHTS,
+} from './files.js';
 
 const CREATED = Date.UTC(2026, 0, 1);
 const DEADLINE = Date.UTC(2100, 0, 1);
 const REASON = 'the residuals exceeded the plan’s limit; the next round runs in two cohorts';
 
 const SHAPES: readonly { name: string; shape: readonly number[]; dtype: TensorDtype }[] = [
-  { name: 'base_model.model.layers.0.q_proj.lora_A.weight', shape: [4, 160], dtype: 'F32' },
-  { name: 'base_model.model.layers.0.q_proj.lora_B.weight', shape: [160, 4], dtype: 'F16' },
-  { name: 'base_model.model.layers.0.v_proj.lora_A.weight', shape: [4, 160], dtype: 'F32' },
-  { name: 'base_model.model.layers.0.v_proj.lora_B.weight', shape: [96, 4], dtype: 'BF16' },
+  { name: 'base_model.model.layers.0.q_proj.lora_A.weight', shape: [4, 480], dtype: 'F32' },
+  { name: 'base_model.model.layers.0.q_proj.lora_B.weight', shape: [480, 4], dtype: 'F16' },
+  { name: 'base_model.model.layers.0.v_proj.lora_A.weight', shape: [4, 480], dtype: 'F32' },
+  { name: 'base_model.model.layers.0.v_proj.lora_B.weight', shape: [200, 4], dtype: 'BF16' },
 ];
 
 const CONFIG = {
@@ -90,24 +103,32 @@ async function writeAdapterFor(number: number): Promise<void> {
       name,
       shape,
       dtype,
-      // The third saturates here and there.
-      data: (values) => fillNormal(values, number === 3 ? 0.05 : 0.02, `vector ${number}`, name),
+      data: (values) => {
+        // One module is far louder than the other, which is worth a bit or two.
+        fillNormal(values, name.includes('q_proj') ? 0.02 : 0.004, `vector ${number}`, name);
+        // The third saturates here and there: a few large values in blocks that are small.
+        if (number === 3) values.fill(0.05, 0, 3);
+      },
     })),
   });
 }
 
-async function makePlan(members: Members, prefix: string, rules: RosterRules): Promise<TrustedPlan> {
+async function makePlan(
+  members: Members,
+  prefix: string,
+  policy: Policy,
+  rules: RosterRules,
+): Promise<TrustedPlan> {
   const rosterFile = await signRoster(members, rosterBody(members, rules), seconds(0));
   await writeFile(at(`${prefix}roster.tgo`), rosterFile);
   const roster = await trustRosters(join(scratch, `${prefix}pin`), rosterFile);
   const planned = await planRound({
     roster,
     like: at('adapter-1'),
-    bits: 4,
+    policy,
     maxClients: 8,
-    quorum: 3,
     round: 7,
-    policy: 'pick-and-place',
+    policyName: 'pick-and-place',
     cohort: 'a',
     parameterSet: 'lwe-128',
     deadline: DEADLINE,
@@ -138,11 +159,11 @@ const METADATA: Partial<UpdateBody> = {
     oodScore: -0.25,
     klDivergence: 0.015625,
     gradientNormMean: 0.5,
-    gradientNormMax: 65504,
+    gradientNormMax: 8,
   },
-  compression: { originalBytes: 7168, sealedBytes: 17_552, bits: 4 },
+  compression: { originalBytes: 20_800, sealedBytes: 20_000, bits: 6, keepRatio: 0.75 },
   privacy: { clip: 1, noiseMultiplier: 0, epsilonSpent: 0 },
-  experts: { action: 0.75, vision: 0 },
+  experts: { action: 0.75, language: 1 },
   compatibility: {
     robotModel: 'ARM-6 “blue”',
     policyFamily: 'smolvla',
@@ -151,11 +172,48 @@ const METADATA: Partial<UpdateBody> = {
   timingsMs: { train: 3_600_000, compress: 1.5, encrypt: 0.1 },
 };
 
-async function makeUpdate(plan: TrustedPlan, client: ClientMember, number: number): Promise<Uint8Array> {
+/** What an update of the round holds, before noise. */
+async function encodeAdapter(
+  plan: TrustedPlan,
+  prfKey: Uint8Array,
+  number: number,
+  weights: readonly number[],
+): Promise<EncodedDelta> {
   const { tensors } = await loadPeftAdapter(at(`adapter-${number}`));
+  try {
+    return await encodeDelta({
+      plan: plan.body,
+      planFingerprint: plan.fingerprint,
+      prfKey,
+      weights,
+      readDelta: ({ tensor }, values) => tensors.readTensor(tensor.name, values),
+    });
+  } finally {
+    await tensors.close();
+  }
+}
+
+/** Of the round's first three updates, added up. */
+let sums = new Int32Array(0);
+const saturatedValues: number[] = [];
+
+async function makeUpdate(plan: TrustedPlan, client: ClientMember, number: number): Promise<Uint8Array> {
   const prf = client.prf.use((bytes) => Uint8Array.from(bytes));
-  const { values } = await quantizeDelta(plan.body, tensors, undefined, prf);
-  await tensors.close();
+  const weights = plan.body.experts === undefined ? undefined : WEIGHTS[number - 1];
+  const groups = plan.body.experts?.length ?? 1;
+  const encoded = await encodeAdapter(
+    plan,
+    prf,
+    number,
+    weights ?? new Array<number>(groups).fill(WEIGHT_ONE),
+  );
+  const { values } = encoded;
+  if (plan.body.privacy === undefined && number <= 3) {
+    if (number === 1) sums = new Int32Array(values.length);
+    sums = sums.map((sum, i) => sum + (values[i] as number));
+    saturatedValues.push(encoded.saturatedValues);
+  }
+  await addPlannedNoise(plan.body, plan.fingerprint, prf, values);
   const sealed = await sealMessage(plan, client.id, client.signing.keyId, prf, values);
   const { fleet, policy, cohort, round, parameterSet, keyEpoch, adapterSchema, baseModel } = plan.body;
   const container = await encodeContainer({
@@ -171,6 +229,11 @@ async function makeUpdate(plan: TrustedPlan, client: ClientMember, number: numbe
       parameterSet,
       keyEpoch,
       adapterSchema,
+      ...(weights !== undefined && { weights: [...weights] }),
+      ...(plan.body.samplesForFullWeight !== undefined && {
+        training: { samples: 20_000 },
+        weights: [WEIGHT_ONE],
+      }),
       ...(number === 2 && { ...METADATA, ...(baseModel !== undefined && { baseModel }) }),
     },
     sections: [
@@ -193,6 +256,7 @@ async function makeRound(members: Members, plan: TrustedPlan): Promise<void> {
   await cp(at(UPDATES[0]), duplicate);
   await aggregateUpdates({
     plan,
+    policy: VECTOR_POLICY,
     aggregatorId: aggregator.id,
     signing: aggregator.signing,
     updates: [...UPDATES.slice(0, 3).map(at), duplicate],
@@ -214,6 +278,7 @@ async function makeRound(members: Members, plan: TrustedPlan): Promise<void> {
     signing: owner.signing,
     kem: owner.kem,
     records: new RoundRecords(join(scratch, 'owner')),
+    policy: VECTOR_POLICY,
   };
   await openRound({
     owner: identity,
@@ -233,7 +298,7 @@ async function makeRound(members: Members, plan: TrustedPlan): Promise<void> {
   );
 }
 
-async function writeExpected(plan: TrustedPlan): Promise<void> {
+async function writeExpected(): Promise<void> {
   const fingerprints: Record<string, string> = {};
   const names = ['roster.tgo', 'plan.tgp', ...UPDATES, 'aggregate.tga', ...ANSWERS, 'close.tgc'];
   for (const name of [
@@ -247,24 +312,17 @@ async function writeExpected(plan: TrustedPlan): Promise<void> {
     fingerprints[name] = Buffer.from(container.fingerprint).toString('hex');
     await container.close();
   }
-  const sums = new Int32Array(plan.arithmetic.valueCount);
-  const saturatedValues: number[] = [];
-  for (const number of [1, 2, 3]) {
-    const { tensors } = await loadPeftAdapter(at(`adapter-${number}`));
-    const quantized = await quantizeDelta(plan.body, tensors, undefined, new Uint8Array(32));
-    await tensors.close();
-    quantized.values.forEach((value, i) => {
-      sums[i] = (sums[i] as number) + value;
-    });
-    saturatedValues.push(quantized.saturatedValues);
-  }
+  const bytes = Buffer.alloc(4 * sums.length);
+  sums.forEach((sum, i) => {
+    bytes.writeInt32LE(sum, 4 * i);
+  });
+  await writeFile(at(SUMS), bytes);
   const aggregate = await openContainer(at('aggregate.tga'), 'aggregate');
   const set = setDigest(aggregate.body.accepted.map(({ update }) => update));
   await aggregate.close();
   const expected = {
     fingerprints,
     set: Buffer.from(set).toString('hex'),
-    sumsSha256: createHash('sha256').update(new Uint8Array(sums.buffer)).digest('hex'),
     saturatedValues,
   };
   await writeFile(at('expected.json'), `${JSON.stringify(expected, null, 2)}\n`);
@@ -274,13 +332,16 @@ try {
   await mkdir(out, { recursive: true });
   await writeKeys();
   for (let number = 1; number <= CLIENTS; number += 1) await writeAdapterFor(number);
-  const plan = await makePlan(await vectorMembers(), '', {});
+  const plan = await makePlan(await vectorMembers(), '', VECTOR_POLICY, {});
   await makeRound(await vectorMembers(), plan);
   const hybrid = await vectorMembers(HYBRID);
-  const hybridPlan = await makePlan(hybrid, 'hybrid-', { signatureAlgorithms: [...HYBRID] });
+  const hybridPlan = await makePlan(hybrid, 'hybrid-', HYBRID_POLICY, {
+    signatureAlgorithms: [...HYBRID],
+    noiseFloor: 1,
+  });
   const [client] = hybrid.clients;
   await writeFile(at('hybrid-update.tgu'), await makeUpdate(hybridPlan, client as ClientMember, 1));
-  await writeExpected(plan);
+  await writeExpected();
 } finally {
   await rm(scratch, { recursive: true, force: true });
 }

@@ -10,8 +10,6 @@ import { openContainer } from '../../lib/package/reader.js';
 import { aggregateUpdates } from '../../lib/round/aggregate.js';
 import { openRound } from '../../lib/round/open-round.js';
 import { RoundRecords } from '../../lib/round/round-records.js';
-import { expectRefusal } from '../support/refusals.js';
-import { temporaryDirectory } from '../support/temporary-directory.js';
 import { pathsBelow } from '../round/support/directories.js';
 import { signAgain } from '../round/support/forgery.js';
 import {
@@ -23,7 +21,17 @@ import {
   trustRosters,
 } from '../round/support/members.js';
 import { signPlan } from '../round/support/round.js';
-import { ANSWERS, openVectors, type VectorRound, vector, vectorPath } from './files.js';
+import { expectRefusal } from '../support/refusals.js';
+import { temporaryDirectory } from '../support/temporary-directory.js';
+import {
+  ANSWERS,
+  HYBRID_POLICY,
+  openVectors,
+  VECTOR_POLICY,
+  type VectorRound,
+  vector,
+  vectorPath,
+} from './files.js';
 
 /** Where a case keeps what it makes, and where what it must not make would come to lie. */
 export interface Places {
@@ -59,6 +67,7 @@ export async function aggregating(
   const { aggregator } = of.members;
   await aggregateUpdates({
     plan: of.plan,
+    policy: of.plan.body.privacy === undefined ? VECTOR_POLICY : HYBRID_POLICY,
     aggregatorId: aggregator.id,
     signing: aggregator.signing,
     updates: paths,
@@ -88,7 +97,12 @@ export async function opening(places: Places, inputs: Opening): Promise<void> {
   const { signing, kem } = round.members.owner;
   await openRound({
     // The owner's records lie below `out` as well: nothing may be recorded of what was not opened.
-    owner: { signing, kem, records: inputs.records ?? new RoundRecords(join(places.out, 'owner')) },
+    owner: {
+      signing,
+      kem,
+      records: inputs.records ?? new RoundRecords(join(places.out, 'owner')),
+      policy: VECTOR_POLICY,
+    },
     plan,
     aggregate,
     answers: paths,

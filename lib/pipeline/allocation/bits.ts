@@ -2,9 +2,12 @@
  * "Adaptive perceptual" (APHE) bit allocation: how many bits each tensor's values get.
  *
  * Each tensor's choices of (bytes, squared error) are reduced to their lower convex hull, and the steps along all the
- * hulls are taken in the order of the error that they save a byte (Everett's Lagrangian greedy, as for rate-distortion in
- * Shoham and Gersho, 1988). Wherever it stops, no allocation of the same size is better, as long as size is the sum of
- * the tensors' sizes; the true size, in which all values of one width are packed together and rounded up to whole ring
+ * hulls are taken in the order of the error that they save a byte (Everett's Lagrangian greedy, as for
+ * rate-distortion in
+ * Shoham and Gersho, 1988). Wherever it stops, no allocation of the same size is better, as long as size is the
+ * sum of
+ * the tensors' sizes; the true size, in which all values of one width are packed together and rounded up to whole
+ * ring
  * elements, comes from the callback and alone decides what fits.
  */
 import { ParameterError } from '../../errors.js';

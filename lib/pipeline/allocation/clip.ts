@@ -7,14 +7,17 @@
  *     E[p] = delta / kappa,
  *     E||p||^2 = (1 - kappa) E||p||^2 + 2 (1 - kappa) / kappa ||delta||^2 + ||delta||^2  =>  ||delta||^2 (2 - kappa) / kappa^2,
  *
- * so a round sends the energy kappa E||p||^2 = ||delta||^2 (2 - kappa) / kappa: for small kappa the sent vector is 1.4 / sqrt(kappa)
+ * so a round sends the energy kappa E||p||^2 = ||delta||^2 (2 - kappa) / kappa: for small kappa the sent vector is
+ * 1.4 / sqrt(kappa)
  * times as long as the delta, because every coordinate brings along what has waited for it. Tensors add up:
  * sum e_m (2 - kappa_m) / kappa_m.
  *
  * A clip at the delta's own norm starves the residual. When p has grown long, it points along E[p], coordinates
  * d_m / (c kappa_m) with c the clipping factor; a round then sends at most a vector of length C whose part along each
- * d_m is what it must be, d_m, only if sum e_m / kappa_m <= C^2. With one ratio: the progress along delta is at most sqrt(kappa) C a
- * round, and ||delta|| arrives anew each round. Below C = ||delta|| / sqrt(kappa) the residual grows for ever, and what
+ * d_m is what it must be, d_m, only if sum e_m / kappa_m <= C^2. With one ratio: the progress along delta is at
+ * most sqrt(kappa) C a
+ * round, and ||delta|| arrives anew each round. Below C = ||delta|| / sqrt(kappa) the residual grows for ever, and
+ * what
  * arrives is a shrinking share of what was learned.
  */
 import { requireEnergy, requirePositive, requireRatio } from './arguments.js';

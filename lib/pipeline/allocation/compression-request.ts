@@ -33,7 +33,7 @@ export interface CompressionRequest {
   readonly clip?: number;
   /** Median norm of the clients' deltas; without it, the norm of the tensors' data. */
   readonly medianNorm?: number;
-  /** Whether a randomized Hadamard rotation makes the coordinates Gaussian. */
+  /** Whether a randomized Hadamard rotation, with fresh signs every round, makes the coordinates Gaussian. */
   readonly rotation: boolean;
   /** Bytes of an update at most: the roster's ceiling. */
   readonly maxBytes: number;
@@ -63,7 +63,7 @@ export interface CompressionExpectation {
   readonly steadyState: {
     /** Mean rounds until what was learned has arrived. */
     readonly roundsToArrive: number;
-    /** ||residual|| / ||delta||. */
+    /** ||residual|| / ||delta||, what waits to be sent and the rounding errors that are fed back. */
     readonly residualNormRatio: number;
     /** As `roundingError`, when coordinates have their steady-state size. */
     readonly roundingError: number;

@@ -104,6 +104,16 @@ export function expectation(
     count += tensor.count;
   }
   const rounding = errorAt(sizes.first);
+  // Every coordinate, sent or not, still holds the rounding error of the last time that it was sent.
+  const heldRounding = tensors.reduce((sum, { values }, m) => {
+    const scale = scales[m] as number;
+    const { rounding: variance } = coordinateError(
+      sent,
+      (sizes.steady[m] as number) / scale,
+      bits[m] as number,
+    );
+    return sum + values * scale ** 2 * variance;
+  }, 0);
   const steady = steadyState(tensors);
   const unsent = tensors.reduce((sum, tensor) => sum + tensor.energy * (1 - tensor.keepRatio), 0);
   const norm = Math.sqrt(energy);
@@ -114,7 +124,7 @@ export function expectation(
     saturatedFraction: saturated / count,
     steadyState: {
       roundsToArrive: steady.roundsToArrive,
-      residualNormRatio: steady.residualNormRatio,
+      residualNormRatio: Math.sqrt(steady.residualNormRatio ** 2 + heldRounding / energy),
       roundingError: Math.sqrt(errorAt(sizes.steady) / energy),
     },
     // A clip of just the norm that is needed, but for the last bits, is not called starving.

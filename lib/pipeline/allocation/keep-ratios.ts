@@ -3,13 +3,16 @@
  *
  * A tensor of n values and energy e (density d = e / n) of which a random share kappa is sent each round, with error
  * feedback, holds back a residual. For deltas that are independent from round to round, p' = (I - P) p + delta gives
- * E||p||^2 = e / kappa, so the residual's energy is e (1 - kappa) / kappa = n d / kappa - n d; without feedback, the unbiased estimate
+ * E||p||^2 = e / kappa, so the residual's energy is e (1 - kappa) / kappa = n d / kappa - n d; without feedback,
+ * the unbiased estimate
  * P delta / kappa has exactly the same variance. What is to be minimised is therefore
  *
  *     sum n_m d_m / kappa_m   subject to   sum n_m kappa_m = budget,   floor <= kappa_m <= 1,
  *
- * whose Lagrangian n d / kappa^2 = lambda n gives kappa proportional to sqrt(d), clipped to [floor, 1] (water-filling).
- * Equal densities give equal ratios; a tensor with 100 times the density gets 10 times the ratio. In the steady state all
+ * whose Lagrangian n d / kappa^2 = lambda n gives kappa proportional to sqrt(d), clipped to [floor, 1]
+ * (water-filling).
+ * Equal densities give equal ratios; a tensor with 100 times the density gets 10 times the ratio. In the steady
+ * state all
  * unclipped tensors then have coordinates of (nearly) one size, which suits a common grid.
  *
  * Counts are integers, so the integer problem is solved, and exactly: with c = n e the objective is sum c_m / K_m,
@@ -54,7 +57,8 @@ export function freeValues(tensors: readonly KeepTensor[]): number {
 
 /**
  * The energies, with those that are zero replaced by the median of the other tensors' densities times n. LoRA's B
- * is zero before training: it says nothing about how much of it training will move. When all are zero, all densities are 1.
+ * is zero before training: it says nothing about how much of it training will move. When all are zero, all
+ * densities are 1.
  *
  * @throws ParameterError `plan.argument-out-of-range`
  */
@@ -117,7 +121,8 @@ function distribute(shares: readonly Share[], budget: number, counts: number[]):
 
 /**
  * K_m for every tensor: 1 <= K_m <= n_m, the free ones summing to the budget exactly, unless their lower bounds (at
- * least one value, at least the minimum ratio) exceed it or it exceeds what there is. Deterministic; among equal gains
+ * least one value, at least the minimum ratio) exceed it or it exceeds what there is. Deterministic; among equal
+ * gains
  * the tensor that comes first wins, so that a permutation of the tensors changes no count by more than one.
  *
  * @throws ParameterError `plan.argument-out-of-range`

@@ -15,7 +15,8 @@ export function normalDensity(x: number): number {
  * P(Z > x), relative error about 1e-12 for 0 <= x <= 37 (beyond, it underflows to 0).
  *
  * Below 3, 1/2 minus the density times the series x + x^3/3 + x^5/(3*5) + ...; above, Laplace's continued fraction
- * density / (x + 1/(x + 2/(x + 3/...))). Source: Marsaglia, "Evaluating the Normal Distribution", J. Stat. Softw. 11 (2004).
+ * density / (x + 1/(x + 2/(x + 3/...))). Source: Marsaglia, "Evaluating the Normal Distribution", J. Stat. Softw.
+ * 11 (2004).
  *
  * @param x at least 0; infinity gives 0
  */

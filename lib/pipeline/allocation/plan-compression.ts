@@ -103,10 +103,19 @@ function chooseBits(
 /**
  * Chooses counts, clip, grids and bits.
  *
- * `auto` keeps as many values as fit at the narrowest admitted widths; widths then grow only into what is left, so raise
- * `bits.min` for fewer and finer values. A private round has one grid, and each tensor the bits that its range needs on it; `bits` only
- * limits them. Without rotation a tensor's grid reaches 1.5 times its largest magnitude in the reference (scaled, as its
+ * `auto` keeps as many values as fit at the narrowest admitted widths; widths then grow only into what is left, so
+ * raise
+ * `bits.min` for fewer and finer values. A private round has one grid, and each tensor the bits that its range
+ * needs on it; `bits` only
+ * limits them. Without rotation a tensor's grid reaches 1.5 times its largest magnitude in the reference (scaled,
+ * as its
  * energy, to the clip), and rounding errors are upper bounds over all distributions of that energy.
+ *
+ * At 2 bits, feeding the rounding back makes more noise than the clip has room for: nearly every round is then
+ * clipped (to about
+ * a quarter, when everything is sent), and residuals settle higher than foreseen, by half at a keep ratio of 0.2.
+ * They
+ * do not diverge, as the clip stays above the starving one. From 3 bits on, what is foreseen holds.
  *
  * 1,000 tensors with 10^8 values take a fraction of a second, the callback's time apart.
  *

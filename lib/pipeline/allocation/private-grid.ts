@@ -1,5 +1,6 @@
 /**
- * Bits of a private round. Its one grid (scales.ts) leaves no choice: a tensor needs the bits that its range takes on it.
+ * Bits of a private round. Its one grid (scales.ts) leaves no choice: a tensor needs the bits that its range takes
+ * on it.
  */
 import { ParameterError } from '../../errors.js';
 import { PlanTargetError, refuseSize } from './bit-targets.js';

@@ -1,8 +1,10 @@
 /**
  * What stochastic rounding to the levels -L..L costs, predicted exactly for a Gaussian coordinate.
  *
- * Everything here is in units of the grid: sigma is the coordinate's standard deviation divided by gamma, errors are to
- * be multiplied by gamma^2. With f the fractional part of x, stochastic rounding is unbiased with variance f(1-f). Its
+ * Everything here is in units of the grid: sigma is the coordinate's standard deviation divided by gamma, errors
+ * are to
+ * be multiplied by gamma^2. With f the fractional part of x, stochastic rounding is unbiased with variance f(1-f).
+ * Its
  * mean is the familiar 1/6 only on a fine grid; with 2 bits most coordinates lie between 0 and the first level, where
  * a coordinate of size |x| costs about |x|, and 1/6 would be wrong severalfold.
  */
@@ -40,7 +42,8 @@ function meanOfUnclamped(sigma: number): number {
 
 /**
  * From this sigma on the cells beyond L are so narrow that f(1-f) averages to 1/6 there: by Euler-Maclaurin within
- * (L / sigma)^2 / (60 sigma^2), under 1 % of a term that is itself under 1 % of the whole wherever saturation is rare.
+ * (L / sigma)^2 / (60 sigma^2), under 1 % of a term that is itself under 1 % of the whole wherever saturation is
+ * rare.
  */
 const FINE_GRID_SIGMA = 8;
 

@@ -1,14 +1,21 @@
 /**
  * The grid of each tensor, from the clip norm.
  *
- * A rotated tensor's kept coordinates are Gaussian, so their root mean square fixes the grid: gamma = range * rms / L.
- * A wider range saturates fewer coordinates and rounds all of them more coarsely. Saturation is a bias that all clients
+ * A tensor's kept coordinates, rotated afresh every round, are Gaussian (under one rotation for all rounds they
+ * would not be:
+ * what has waited longer is larger, and fifty times as many coordinates would saturate), so their root mean square
+ * fixes the grid: gamma = range * rms / L.
+ * A wider range saturates fewer coordinates and rounds all of them more coarsely. Saturation is a bias that all
+ * clients
  * with similar deltas share, rounding is noise that averages out, so the best range grows with the number of clients.
  *
- * The trade: left alone, the least squared error of 16 clients' average lies at 1.7 (2 bits), 2.7 (4 bits) to 3.8 (8 bits)
- * standard deviations of an update that fills the clip, where 9 %, 0.8 % and 0.02 % saturate. Saturation would then be
+ * The trade: left alone, the least squared error of 16 clients' average lies at 1.7 (2 bits), 2.7 (4 bits) to 3.8
+ * (8 bits)
+ * standard deviations of an update that fills the clip, where 9 %, 0.8 % and 0.02 % saturate. Saturation would
+ * then be
  * the normal case at few bits, instead of a sign of trouble. So at most one coordinate in a thousand may saturate
- * even in a client that fills the clip (range >= 3.29). For 16 clients that costs a factor of squared error of 2.5 at 2 bits, 1.8 at 3,
+ * even in a client that fills the clip (range >= 3.29). For 16 clients that costs a factor of squared error of 2.5
+ * at 2 bits, 1.8 at 3,
  * 1.3 at 4, 1.1 at 5 and nothing from 6 on; for fewer clients more (3 clients: 4.4 at 2 bits), for 64 less (1.8).
  */
 import { requireBits, requireCount, requirePositive, requireRatio } from './arguments.js';
@@ -25,7 +32,8 @@ const PEAK_HEADROOM = 1.5;
 export const PRIVATE_FRACTION = 0.4;
 
 /**
- * The range, in standard deviations of a coordinate of an update that fills the clip, with the least expected squared error of the
+ * The range, in standard deviations of a coordinate of an update that fills the clip, with the least expected
+ * squared error of the
  * average of `clients` clients whose updates have the typical size of 1 / {@link CLIP_HEADROOM} of the clip, subject
  * to at most 0.1 % saturated coordinates at the clip.
  *
@@ -82,7 +90,8 @@ export function gridScale(bits: number, rms: number, range: number): number {
 
 /**
  * The range of a tensor that is *not* rotated. Its coordinates are not Gaussian, a few may be far larger than the
- * rest, and no formula bounds them: the range follows the largest magnitude of the reference, in units of its root mean
+ * rest, and no formula bounds them: the range follows the largest magnitude of the reference, in units of its root
+ * mean
  * square, with half of it again on top.
  *
  * @throws ParameterError `plan.argument-out-of-range`
@@ -104,8 +113,10 @@ export interface CommonScaleRequest {
 export interface CommonScale {
   readonly scale: number;
   /**
-   * By how much rounding inflates the squared sensitivity: gamma^2 K / (4 C^2) = fraction^2 / 4, 4 % by default, to which
-   * conditional rounding adds a term of order gamma / C ("The Distributed Discrete Gaussian Mechanism", arXiv 2102.06387,
+   * By how much rounding inflates the squared sensitivity: gamma^2 K / (4 C^2) = fraction^2 / 4, 4 % by default,
+   * to which
+   * conditional rounding adds a term of order gamma / C ("The Distributed Discrete Gaussian Mechanism", arXiv
+   * 2102.06387,
    * Prop. 14). The accountant computes it exactly; this is for choosing the fraction.
    */
   readonly squaredSensitivityInflation: number;

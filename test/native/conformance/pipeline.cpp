@@ -20,7 +20,8 @@ std::vector<float> random_floats(Random& random, size_t count) {
   std::vector<float> out(count);
   for (float& value : out) {
     if (random.one_in(20)) continue;
-    value = std::ldexp(static_cast<float>(random.word()) - 2147483648.0f, -31 - static_cast<int>(random.below(8)));
+    value = std::ldexp(static_cast<float>(random.word()) - 2147483648.0f,
+                       -31 - static_cast<int>(random.below(8)));
   }
   return out;
 }
@@ -74,7 +75,8 @@ Buffer<uint32_t> rotated_back(const KernelTable& table, const RotationPlan& plan
 
 void check_rotation(const Run& run, const KernelTable& table, Random& random, size_t value_count,
                     uint32_t block_log2) {
-  const size_t kept_count = random.one_in(2) ? value_count : 1 + random.below(static_cast<uint32_t>(value_count));
+  const size_t kept_count =
+      random.one_in(2) ? value_count : 1 + random.below(static_cast<uint32_t>(value_count));
   const RotationPlan plan = random_plan(random, value_count, kept_count, block_log2);
   const std::vector<float> values = random_floats(random, value_count);
   const Rotated expected = rotated(scalar(), plan, values);
@@ -82,7 +84,8 @@ void check_rotation(const Run& run, const KernelTable& table, Random& random, si
   const char* format = "%zu values, blocks of 2^%u, %zu kept";
   run.report.equal(got.values, contents(expected.values), format, value_count, block_log2, kept_count);
   run.report.equal(got.kept, contents(expected.kept), format, value_count, block_log2, kept_count);
-  run.report.check(got.sum_of_squares == expected.sum_of_squares, format, value_count, block_log2, kept_count);
+  run.report.check(got.sum_of_squares == expected.sum_of_squares, format, value_count, block_log2,
+                   kept_count);
 
   std::vector<uint32_t> levels(kept_count);
   for (uint32_t& level : levels) level = random.below(1u << 24) - (1u << 23);

@@ -10,7 +10,8 @@ import type {
 } from '../../../lib/pipeline/allocation/compression-request.js';
 import { planCompression } from '../../../lib/pipeline/allocation/plan-compression.js';
 import { refusal } from './refusals.js';
-import { norm, normal, roundStochastically, seededUniform, subset, type Uniform } from './sampling.js';
+import { norm, normal, seededUniform, type Uniform } from './sampling.js';
+import { choose, measuredError, rotated, sendUpdate, settle } from './simulated-rounds.js';
 
 /** Ring elements of 64 values, a byte and bits/8 a value. */
 const sizeBytes: SizeBytes = (values) => {
@@ -38,81 +39,11 @@ function request(changes: Partial<CompressionRequest> = {}): CompressionRequest 
   };
 }
 
-/** Gaussian coordinates of exactly this energy, as a rotated tensor has them. */
-function rotated({ values, energy }: CompressionTensor, uniform: Uniform): number[] {
-  const raw = Array.from({ length: values }, () => normal(uniform));
-  const factor = Math.sqrt(energy) / norm(raw);
-  return raw.map((x) => x * factor);
-}
-
-/**
- * One client's update: what the server gets, and how much of it saturated. `pending` is delta plus residual and is
- * left with the next residual.
- */
-function sendUpdate(
-  pending: number[][],
-  plan: CompressionPlan,
-  chosen: readonly (readonly number[])[],
-  uniform: Uniform,
-): { sent: number[][]; saturated: number } {
-  const values = chosen.flatMap((indices, m) => indices.map((i) => (pending[m] as number[])[i] as number));
-  const factor = Math.min(1, plan.clip / norm(values));
-  let saturated = 0;
-  const sent = pending.map((tensor, m) => {
-    const [scale, level] = [plan.scales[m] as number, 2 ** ((plan.bits[m] as number) - 1) - 1];
-    const out = tensor.map(() => 0);
-    for (const i of chosen[m] as readonly number[]) {
-      const x = ((tensor[i] as number) * factor) / scale;
-      if (Math.abs(x) > level) saturated += 1;
-      out[i] = scale * roundStochastically(x, level, uniform);
-      tensor[i] = (tensor[i] as number) - (out[i] as number);
-    }
-    return out;
-  });
-  return { sent, saturated };
-}
-
-function choose(plan: CompressionPlan, tensors: readonly CompressionTensor[], uniform: Uniform): number[][] {
-  return tensors.map(({ values }, m) => subset(uniform, values, plan.keeps[m] as number));
-}
-
-/** Root mean square over rounds of ||average - delta|| / ||delta||, all clients sending the reference delta. */
-function measuredError(
-  asked: CompressionRequest,
-  plan: CompressionPlan,
-  rounds: number,
-  seed: number,
-): number {
-  const uniform = seededUniform(seed);
-  let squared = 0;
-  for (let round = 0; round < rounds; round += 1) {
-    const delta = asked.tensors.map((tensor) => rotated(tensor, uniform));
-    const chosen = choose(plan, asked.tensors, uniform);
-    const average = delta.map((tensor) => tensor.map(() => 0));
-    for (let client = 0; client < asked.clients; client += 1) {
-      const { sent } = sendUpdate(
-        delta.map((tensor) => [...tensor]),
-        plan,
-        chosen,
-        uniform,
-      );
-      for (const [m, tensor] of sent.entries()) {
-        for (const [i, x] of tensor.entries())
-          (average[m] as number[])[i] = ((average[m] as number[])[i] as number) + x / asked.clients;
-      }
-    }
-    const error = norm(
-      average.flatMap((tensor, m) => tensor.map((x, i) => x - ((delta[m] as number[])[i] as number))),
-    );
-    squared += (error / norm(delta.flat())) ** 2 / rounds;
-  }
-  return Math.sqrt(squared);
-}
-
 describe("a plan's compression", () => {
   it('makes the error that it predicts, sending all or a part, on fine grids and coarse ones', () => {
     for (const [bits, keepRatio, clients] of [
-      [8, 1, 4],
+      // Not 8 bits: a tenth of their small error comes from one saturated value in 20,000, too rare to be measured here.
+      [6, 1, 4],
       [3, 1, 16],
       [2, 1, 3],
       [4, 0.3, 4],
@@ -121,7 +52,6 @@ describe("a plan's compression", () => {
       const asked = request({ bits, keepRatio, clients });
       const plan = planCompression(asked);
       const label = `${bits} bits, keep ${keepRatio}, ${clients} clients`;
-      if (process.env["PROBE"]) for (const s of [1,2,3,77,5,6]) console.log(label, s, measuredError(asked, plan, 30, s) / plan.expected.relativeError);
       expect(measuredError(asked, plan, 30, 77) / plan.expected.relativeError, label).to.be.closeTo(1, 0.04);
     }
   });
@@ -181,32 +111,28 @@ describe("a plan's compression", () => {
     }
   });
 
-  it('settles to the predicted residual, saturation and rounding error when the same delta comes every round', () => {
-    for (const bits of [4, 8]) {
-      const tensors = TENSORS;
-      const plan = planCompression(request({ tensors, bits, keepRatio: 0.2, clients: 1 }));
-      const uniform = seededUniform(101);
-      const delta = tensors.map((tensor) => rotated(tensor, uniform));
-      const pending = delta.map((tensor) => tensor.map(() => 0));
-      const [rounds, start] = [900, 150];
-      let [residual, saturated] = [0, 0];
-      for (let round = 0; round < rounds; round += 1) {
-        for (const [m, tensor] of delta.entries()) {
-          for (const [i, x] of tensor.entries())
-            (pending[m] as number[])[i] = ((pending[m] as number[])[i] as number) + x;
-        }
-        const update = sendUpdate(pending, plan, choose(plan, tensors, uniform), uniform);
-        if (round < start) continue;
-        residual += norm(pending.flat()) ** 2;
-        saturated += update.saturated;
-      }
-      const counted = rounds - start;
-      const kept = plan.keeps.reduce((a, b) => a + b, 0);
-      const ratio = Math.sqrt(residual / counted) / norm(delta.flat());
-      // Rounding errors stay in the residual as well until they are sent: a few percent at 4 bits.
-      expect(ratio / plan.expected.steadyState.residualNormRatio).to.be.closeTo(1, 0.07);
-      expect(saturated / counted / kept).to.be.below(0.002);
+  it('settles to the predicted residual and saturation when the same delta comes every round, rotated afresh', () => {
+    const tensors = [512, 1024, 256].map((values, m) => ({ ...(TENSORS[m] as CompressionTensor), values }));
+    for (const bits of [3, 4, 8]) {
+      const { measured, predicted } = settle(
+        request({ tensors, bits, keepRatio: 0.2, clients: 1 }),
+        300,
+        true,
+      );
+      expect(measured.residualNormRatio / predicted.steadyState.residualNormRatio).to.be.closeTo(1, 0.03);
+      // At 3 bits the fed back rounding takes up the clip's headroom: every client fills the clip.
+      expect(measured.saturatedFraction).to.be.below(bits === 3 ? 1e-3 : 3 * predicted.saturatedFraction);
     }
+  });
+
+  it('saturates far more under one rotation for all rounds, whose coordinates differ in age', () => {
+    const tensors = [512, 1024, 256].map((values, m) => ({ ...(TENSORS[m] as CompressionTensor), values }));
+    const { measured, predicted } = settle(
+      request({ tensors, bits: 4, keepRatio: 0.2, clients: 1 }),
+      300,
+      false,
+    );
+    expect(measured.saturatedFraction).to.be.above(10 * predicted.saturatedFraction);
   });
 
   it('saturates as rarely as it predicts in a client whose coordinates have the steady size', () => {

@@ -39,3 +39,15 @@ export function norm(values: ArrayLike<number>): number {
   for (let i = 0; i < values.length; i += 1) sum += (values[i] as number) ** 2;
   return Math.sqrt(sum);
 }
+
+/** In place: the orthonormal Walsh-Hadamard transform, its own inverse, of a power of two of values. */
+export function hadamard(values: number[]): void {
+  for (let half = 1; half < values.length; half *= 2) {
+    for (let i = 0; i < values.length; i += 1) {
+      if ((i & half) !== 0) continue;
+      const [a, b] = [values[i] as number, values[i + half] as number];
+      values[i] = (a + b) * Math.SQRT1_2;
+      values[i + half] = (a - b) * Math.SQRT1_2;
+    }
+  }
+}

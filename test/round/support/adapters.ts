@@ -1,9 +1,8 @@
-/** Small adapters with known values, and the average that a round must come to. */
-import { loadPeftAdapter } from '../../../lib/adapter/peft.js';
+/** Small adapters with known values. */
+import { loadPeftAdapter, writePeftAdapter } from '../../../lib/adapter/peft.js';
 import type { AdapterConfig } from '../../../lib/adapter/peft-config.js';
 import { writeSyntheticAdapter } from '../../../lib/adapter/synthetic.js';
 import type { TensorDtype } from '../../../lib/adapter/tensor-info.js';
-import type { PlanBody } from '../../../lib/package/messages/plan.js';
 
 const RANK = 4;
 
@@ -23,7 +22,13 @@ export const CONFIG: AdapterConfig = {
   target_modules: ['q_proj', 'v_proj'],
 };
 
+export interface Shape {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
 export interface AdapterOptions {
+  readonly shapes?: readonly Shape[];
   readonly standardDeviation?: number;
   readonly config?: Record<string, unknown>;
   readonly dtype?: TensorDtype;
@@ -37,12 +42,37 @@ export async function writeAdapter(
 ): Promise<string> {
   await writeSyntheticAdapter(directory, {
     seed,
-    shapes: SHAPES,
+    shapes: options.shapes ?? SHAPES,
     config: { ...CONFIG, ...options.config },
     standardDeviation: options.standardDeviation ?? 0.02,
     ...(options.dtype !== undefined && { dtype: options.dtype }),
   });
   return directory;
+}
+
+/** Writes an adapter with the values that `fill` gives each tensor. */
+export async function writeValues(
+  directory: string,
+  fill: (name: string, out: Float32Array) => void | Promise<void>,
+  options: Pick<AdapterOptions, 'shapes' | 'config'> = {},
+): Promise<string> {
+  await writePeftAdapter(directory, {
+    configBytes: Buffer.from(JSON.stringify({ ...CONFIG, ...options.config })),
+    tensors: (options.shapes ?? SHAPES).map(({ name, shape }) => ({
+      name,
+      shape,
+      dtype: 'F32' as const,
+      data: (out) => fill(name, out),
+    })),
+  });
+  return directory;
+}
+
+/** The L2 norm over all tensors. */
+export function normOf(values: ReadonlyMap<string, Float32Array>): number {
+  let squares = 0;
+  for (const tensor of values.values()) for (const value of tensor) squares += value * value;
+  return Math.sqrt(squares);
 }
 
 /** Every tensor of an adapter by name. */
@@ -59,48 +89,4 @@ export async function adapterValues(directory: string): Promise<Map<string, Floa
   } finally {
     await tensors.close();
   }
-}
-
-function roundHalfToEven(value: number): number {
-  const floor = Math.floor(value);
-  const fraction = value - floor;
-  if (fraction !== 0.5) return fraction < 0.5 ? floor : floor + 1;
-  return floor % 2 === 0 ? floor : floor + 1;
-}
-
-export interface ExpectedAverage {
-  readonly tensors: ReadonlyMap<string, Float32Array>;
-  /** Values beyond the clip bound, one count an adapter. */
-  readonly saturated: readonly number[];
-}
-
-/** The average by the textbook: clamp, round, sum, divide, one value at a time. */
-export async function expectedAverage(
-  plan: PlanBody,
-  adapters: readonly string[],
-  base?: string,
-): Promise<ExpectedAverage> {
-  const limit = 2 ** (plan.lwe.bits - 1) - 1;
-  const start = base === undefined ? undefined : await adapterValues(base);
-  const trained = await Promise.all(adapters.map(adapterValues));
-  const saturated = adapters.map(() => 0);
-  const tensors = new Map<string, Float32Array>();
-  for (const { name, clip, shape } of plan.tensors) {
-    const scale = clip / limit;
-    const from = start?.get(name);
-    const average = new Float32Array(shape.reduce((a, b) => a * b, 1));
-    for (let i = 0; i < average.length; i += 1) {
-      let sum = 0;
-      for (const [client, values] of trained.entries()) {
-        const value = values.get(name)?.[i] as number;
-        const level = roundHalfToEven(Math.fround(value - (from?.[i] ?? 0)) / scale);
-        if (Math.abs(level) > limit) saturated[client] = (saturated[client] as number) + 1;
-        sum += Math.max(-limit, Math.min(limit, level));
-      }
-      average[i] = (sum * scale) / adapters.length;
-      if (from !== undefined) average[i] = (average[i] as number) + (from[i] as number);
-    }
-    tensors.set(name, average);
-  }
-  return { tensors, saturated };
 }

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { expect } from 'chai';
-import { adapterValues, type ExpectedAverage } from './adapters.js';
+import { adapterValues } from './adapters.js';
 
 /**
  * Every path below a directory; empty where it does not exist. SQLite's own side files are left out: they go when the
@@ -15,15 +15,14 @@ export async function pathsBelow(directory: string): Promise<string[]> {
   return paths.filter((path) => !/\.sqlite-(wal|shm)$/.test(path)).sort();
 }
 
-/** The adapter in `directory` is `expected`, to the bit: all of it, or the tensors that are named. */
-export async function expectAverage(
+/** The adapter in `directory` has exactly these tensors, to the bit. */
+export async function expectTensors(
   directory: string,
-  expected: ExpectedAverage,
-  names?: readonly string[],
+  expected: ReadonlyMap<string, Float32Array>,
 ): Promise<void> {
   const found = await adapterValues(directory);
-  expect([...(names ?? found.keys())].sort()).to.deep.equal([...expected.tensors.keys()].sort());
-  for (const [name, values] of expected.tensors) {
+  expect([...found.keys()].sort()).to.deep.equal([...expected.keys()].sort());
+  for (const [name, values] of expected) {
     expect(Buffer.from((found.get(name) as Float32Array).buffer), name).to.deep.equal(
       Buffer.from(values.buffer),
     );

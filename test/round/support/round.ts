@@ -10,12 +10,23 @@ import { readTrustedPlan, type TrustedPlan } from '../../../lib/custody/trusted-
 import type { PlanBody } from '../../../lib/package/messages/plan.js';
 import { openContainer } from '../../../lib/package/reader.js';
 import { containerBytes, encodeContainer } from '../../../lib/package/writer.js';
-import { aggregateUpdates } from '../../../lib/round/aggregate.js';
+import type { Policy } from '../../../lib/policy/policy.js';
+import { createPrivacyLedger, openPrivacyLedger } from '../../../lib/privacy/privacy-ledger.js';
+import { type AggregateOptions, type Aggregation, aggregateUpdates } from '../../../lib/round/aggregate.js';
+import { closeRound } from '../../../lib/round/close-round.js';
 import { type OpenedRoundReport, type OwnerIdentity, openRound } from '../../../lib/round/open-round.js';
-import { planRound } from '../../../lib/round/plan-round.js';
+import { type PlanOptions, planRound } from '../../../lib/round/plan-round.js';
+import { openResiduals, settleResiduals } from '../../../lib/round/residuals.js';
+import { budgetOf, PRIVACY_LEDGER_FILE } from '../../../lib/round/round-privacy.js';
 import { RoundRecords } from '../../../lib/round/round-records.js';
-import { type ClientIdentity, type SealedUpdateFile, sealUpdate } from '../../../lib/round/seal-update.js';
-import { writeAdapter } from './adapters.js';
+import {
+  type ClientIdentity,
+  type SealedUpdateFile,
+  type SealOptions,
+  sealUpdate,
+} from '../../../lib/round/seal-update.js';
+import { type Shape, writeAdapter } from './adapters.js';
+import { type Clients, type ExpectedAverage, expectedAverage } from './expected-average.js';
 import {
   type ClientMember,
   createMembers,
@@ -28,12 +39,37 @@ import {
   signRoster,
   trustRosters,
 } from './members.js';
+import { forCustody, type Settings, testPolicy } from './policies.js';
 
 export interface TestRoundOptions extends Partial<MembersOptions> {
   readonly rules?: RosterRules;
-  readonly bits?: number;
+  /** Of every role's policy. */
+  readonly policy?: Settings;
+  readonly planning?: Partial<PlanOptions>;
+  /** Changes to the body of the plan, after planning. */
   readonly plan?: Partial<PlanBody>;
+  readonly shapes?: readonly Shape[];
 }
+
+/** What a client does differently from the others of its round. */
+export interface ClientChanges {
+  readonly policy?: Policy;
+  /** Without error feedback. */
+  readonly withoutResiduals?: boolean;
+}
+
+export interface SealChanges extends Partial<Pick<SealOptions, 'adapter' | 'base' | 'now' | 'training'>> {
+  readonly as?: ClientChanges;
+}
+
+export const PLANNING = {
+  maxClients: 8,
+  quorum: 3,
+  round: 1,
+  policyName: 'pick',
+  cohort: 'all',
+  parameterSet: 'lwe-128',
+} as const;
 
 export class TestRound {
   readonly #ledgers = new Map<string, Ledger>();
@@ -47,6 +83,8 @@ export class TestRound {
     readonly planFile: Uint8Array,
     readonly plan: TrustedPlan,
     readonly like: string,
+    readonly policy: Policy,
+    readonly options: TestRoundOptions,
   ) {}
 
   static async start(directory: string, options: TestRoundOptions = {}): Promise<TestRound> {
@@ -54,45 +92,33 @@ export class TestRound {
     const rosterFile = await signRoster(members, rosterBody(members, options.rules));
     await mkdir(join(directory, 'pin'), { recursive: true, mode: 0o700 });
     const roster = await trustRosters(join(directory, 'pin'), rosterFile);
-    const like = await writeAdapter(join(directory, 'like'), 'like');
-    const { body } = await planRound({
-      roster,
-      like,
-      bits: options.bits ?? 4,
-      maxClients: 8,
-      quorum: 3,
-      round: 1,
-      policy: 'pick',
-      cohort: 'all',
-      parameterSet: 'lwe-128',
-    });
+    const { shapes } = options;
+    const like =
+      options.planning?.like ??
+      (await writeAdapter(join(directory, 'like'), 'like', { ...(shapes !== undefined && { shapes }) }));
+    const { threshold, custodians } = roster.body;
+    const policy = forCustody(testPolicy(options.policy), threshold, custodians.length);
+    const { body } = await planRound({ ...PLANNING, roster, like, policy, ...options.planning });
     const planFile = await signPlan(members, { ...body, ...options.plan });
     const plan = await readTrustedPlan(planFile, roster);
-    return new TestRound(directory, members, rosterFile, roster, planFile, plan, like);
+    return new TestRound(directory, members, rosterFile, roster, planFile, plan, like, policy, options);
   }
 
   /** The same fleet and directory under another plan: the next round unless `changes` say otherwise. */
-  async next(changes: Partial<PlanBody> = {}): Promise<TestRound> {
+  async next(changes: Partial<PlanBody> = {}, policy = this.policy): Promise<TestRound> {
+    const { directory, members, rosterFile, roster, like, options } = this;
     const body = { ...this.plan.body, round: this.plan.body.round + 1, ...changes };
-    const planFile = await signPlan(this.members, body);
-    const plan = await readTrustedPlan(planFile, this.roster);
-    return new TestRound(
-      this.directory,
-      this.members,
-      this.rosterFile,
-      this.roster,
-      planFile,
-      plan,
-      this.like,
-    );
+    const planFile = await signPlan(members, body);
+    const plan = await readTrustedPlan(planFile, roster);
+    return new TestRound(directory, members, rosterFile, roster, planFile, plan, like, policy, options);
   }
 
   /** The same round with everything that it has come to, in another directory. */
   async copyTo(directory: string): Promise<TestRound> {
     this.end();
     await cp(this.directory, directory, { recursive: true });
-    const { members, rosterFile, roster, planFile, plan, like } = this;
-    return new TestRound(directory, members, rosterFile, roster, planFile, plan, like);
+    const { members, rosterFile, roster, planFile, plan, like, policy, options } = this;
+    return new TestRound(directory, members, rosterFile, roster, planFile, plan, like, policy, options);
   }
 
   /** A path that nothing is at. */
@@ -118,16 +144,33 @@ export class TestRound {
     return this.members.custodians[index - 1] as ReceivingMember;
   }
 
-  /** Runs `use` as a client, with its state open. */
-  async asClient<T>(number: number, use: (client: ClientIdentity) => Promise<T>): Promise<T> {
+  /** Runs `use` as a client, with its state, residuals and privacy ledger open. */
+  async asClient<T>(
+    number: number,
+    use: (client: ClientIdentity) => Promise<T>,
+    { policy = this.policy, withoutResiduals = false }: ClientChanges = {},
+  ): Promise<T> {
     const { id, signing, prf } = this.client(number);
     const directory = join(this.directory, id);
     const state: ClientState = existsSync(directory)
       ? await openClientState(directory)
       : await createClientState(directory);
+    const path = join(directory, PRIVACY_LEDGER_FILE);
+    const ledger = existsSync(path) ? await openPrivacyLedger(path) : await createPrivacyLedger(path);
     try {
-      return await use({ id, signing, prf, state });
+      const residuals =
+        policy.training.errorFeedback && !withoutResiduals ? await openResiduals(directory) : undefined;
+      return await use({
+        id,
+        signing,
+        prf,
+        state,
+        policy,
+        residuals,
+        privacy: { ledger, budget: budgetOf(policy) },
+      });
     } finally {
+      ledger.close();
       state.close();
     }
   }
@@ -135,15 +178,19 @@ export class TestRound {
   /** The adapter of a client: decided by its number. */
   async adapter(number: number): Promise<string> {
     const directory = join(this.directory, `adapter-${number}`);
-    return existsSync(directory) ? directory : writeAdapter(directory, `client ${number}`);
+    const { shapes } = this.options;
+    return existsSync(directory)
+      ? directory
+      : writeAdapter(directory, `client ${number}`, { ...(shapes !== undefined && { shapes }) });
   }
 
-  async seal(
-    number: number,
-    options: { adapter?: string; base?: string; now?: number } = {},
-  ): Promise<SealedUpdateFile> {
-    const adapter = options.adapter ?? (await this.adapter(number));
-    return this.asClient(number, (client) => sealUpdate({ ...options, client, plan: this.plan, adapter }));
+  async seal(number: number, { as, ...changes }: SealChanges = {}): Promise<SealedUpdateFile> {
+    const adapter = changes.adapter ?? (await this.adapter(number));
+    return this.asClient(
+      number,
+      (client) => sealUpdate({ ...changes, client, plan: this.plan, adapter }),
+      as,
+    );
   }
 
   async sealAll(numbers: readonly number[] = [1, 2, 3]): Promise<string[]> {
@@ -152,19 +199,44 @@ export class TestRound {
     return paths;
   }
 
-  /** Sums updates, all of which must hold; the aggregate's path. */
-  async aggregate(updates: readonly string[]): Promise<string> {
-    const out = this.path('.tga');
+  /** What the textbook makes of clients' adapters; those of clients 1, 2, 3 unless told. */
+  async expected(
+    clients: Partial<Clients> & { readonly numbers?: readonly number[] } = {},
+  ): Promise<ExpectedAverage> {
+    const { numbers = [1, 2, 3], ...rest } = clients;
+    const adapters = await Promise.all(numbers.map((number) => this.adapter(number)));
+    return expectedAverage(this.plan, { adapters, ...rest });
+  }
+
+  /** What the aggregator is told, with its own policy that of the round. */
+  aggregating(
+    updates: AggregateOptions['updates'],
+    changes: Partial<AggregateOptions> = {},
+  ): AggregateOptions {
     const { aggregator } = this.members;
-    await aggregateUpdates({
+    return {
       plan: this.plan,
+      policy: this.policy,
       aggregatorId: aggregator.id,
       signing: aggregator.signing,
       updates,
-      strict: true,
-      out,
-    });
-    return out;
+      out: this.path('.tga'),
+      ...changes,
+    };
+  }
+
+  /** Sums updates, all of which must hold; the aggregate's path. */
+  async aggregate(updates: readonly string[]): Promise<string> {
+    return (await this.aggregateLeniently(updates, { strict: true })).out;
+  }
+
+  /** Sums what holds of them. */
+  async aggregateLeniently(
+    updates: readonly string[],
+    changes: Partial<AggregateOptions> = {},
+  ): Promise<Aggregation & { readonly out: string }> {
+    const options = this.aggregating(updates, changes);
+    return { ...(await aggregateUpdates(options)), out: options.out };
   }
 
   async custodianIdentity(index: number): Promise<CustodianIdentity> {
@@ -193,7 +265,8 @@ export class TestRound {
 
   owner(): OwnerIdentity {
     const { signing, kem } = this.members.owner;
-    return { signing, kem, records: new RoundRecords(join(this.directory, 'owner')) };
+    const records = new RoundRecords(join(this.directory, 'owner'));
+    return { signing, kem, records, policy: this.policy };
   }
 
   async open(
@@ -211,6 +284,40 @@ export class TestRound {
       out,
     });
     return { ...report, out };
+  }
+
+  /** From the clients' updates to the average, with the answers of the first custodians that suffice. */
+  async finish(
+    updates: readonly string[],
+    options: { base?: string } = {},
+  ): Promise<OpenedRoundReport & { readonly out: string; readonly aggregate: string }> {
+    const aggregate = await this.aggregate(updates);
+    const first = Array.from({ length: this.plan.body.threshold }, (_, i) => i + 1);
+    return { ...(await this.open(aggregate, await this.answers(aggregate, first), options)), aggregate };
+  }
+
+  /** Closes the round, opened or not, and gives the record to these clients; what the first makes of it. */
+  async close(
+    numbers: readonly number[],
+    aggregate?: string,
+    as?: ClientChanges,
+  ): Promise<'opened' | 'not-opened' | 'absent'> {
+    const { body } = await closeRound(this.owner(), this.plan, aggregate, undefined);
+    const outcomes = [];
+    for (const number of numbers) {
+      outcomes.push(
+        await this.asClient(
+          number,
+          async ({ state, residuals }) => {
+            const { outcome } = await state.recordClose({ plan: body.plan, opened: body.opened });
+            if (residuals !== undefined) await settleResiduals(residuals, state);
+            return outcome;
+          },
+          as,
+        ),
+      );
+    }
+    return outcomes[0] as 'opened' | 'not-opened' | 'absent';
   }
 
   /** Gives back the ledgers' files. */

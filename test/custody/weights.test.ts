@@ -1,0 +1,211 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { updateWeights, WeightTally, weightGroup, weightGroups } from '../../lib/custody/weights.js';
+import { TensorGuardError } from '../../lib/errors.js';
+import { WEIGHT_ONE } from '../../lib/package/messages/update.js';
+import { expectRefusal } from '../support/refusals.js';
+
+const experts = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({ name: `expert-${i}`, weight: 1 }));
+
+/** A plan's part that matters here, and what its clients declare, group by group. */
+interface Declared {
+  readonly plan: { readonly quorum: number; readonly experts?: { name: string; weight: number }[] };
+  readonly clients: readonly { readonly id: string; readonly weights: readonly number[] }[];
+}
+
+// Mostly alike, often 0, sometimes tiny or full: where the rules begin and end to hold.
+const weight = fc.oneof(
+  { weight: 4, arbitrary: fc.integer({ min: 20_000, max: 40_000 }) },
+  { weight: 2, arbitrary: fc.constantFrom(0, 0, 1, WEIGHT_ONE) },
+  { weight: 1, arbitrary: fc.integer({ min: 0, max: WEIGHT_ONE }) },
+);
+const declared: fc.Arbitrary<Declared> = fc
+  .record({ quorum: fc.integer({ min: 2, max: 6 }), groups: fc.integer({ min: 0, max: 3 }) })
+  .chain(({ quorum, groups }) =>
+    fc.record<Declared>({
+      plan: fc.constant({ quorum, ...(groups > 0 && { experts: experts(groups) }) }),
+      clients: fc
+        .array(fc.array(weight, { minLength: Math.max(1, groups), maxLength: Math.max(1, groups) }), {
+          minLength: 1,
+          maxLength: 12,
+        })
+        .map((lists) => lists.map((weights, i) => ({ id: `client-${i}`, weights }))),
+    }),
+  );
+
+function tallied({ plan, clients }: Declared): WeightTally {
+  const tally = new WeightTally(plan);
+  for (const { id, weights } of clients) tally.add(id, weights);
+  return tally;
+}
+
+function verdict(from: Declared): string {
+  try {
+    tallied(from).requireBalanced();
+    return 'balanced';
+  } catch (error) {
+    if (error instanceof TensorGuardError) return error.code;
+    throw error;
+  }
+}
+
+/** The rules as they are written down, on exact fractions. */
+function expectedVerdict({ plan, clients }: Declared): string {
+  const groups = Array.from({ length: plan.experts?.length ?? 1 }, (_, group) =>
+    clients.map(({ weights }) => BigInt(weights[group] as number)).filter((each) => each > 0n),
+  );
+  if (groups.some((own) => own.length > 0 && own.length < plan.quorum)) return 'weights.below-quorum';
+  const tooHeavy = groups.some((own) => {
+    const sum = own.reduce((a, b) => a + b, 0n);
+    // weight / sum > 2 / quorum
+    return own.some((each) => each * BigInt(plan.quorum) > 2n * sum);
+  });
+  return tooHeavy ? 'weights.overweight-client' : 'balanced';
+}
+
+/** Who is left out, one after the other, until nobody has too much. */
+function leftOut(from: Declared): string[] {
+  const out: string[] = [];
+  for (let clients = from.clients; ; ) {
+    const client = tallied({ ...from, clients }).overweightClient();
+    if (client === undefined) return out.sort();
+    out.push(client);
+    clients = clients.filter(({ id }) => id !== client);
+  }
+}
+
+describe('the weights of one set of updates', () => {
+  it('are held to the quorum and to 2/quorum in every module, exactly', () => {
+    const seen = new Set<string>();
+    fc.assert(
+      fc.property(declared, (from) => {
+        const expected = expectedVerdict(from);
+        seen.add(expected);
+        expect(verdict(from)).to.equal(expected);
+      }),
+      { numRuns: 2000 },
+    );
+    // The property is worth nothing if one of the verdicts never occurs.
+    expect(seen).to.include.members(['balanced', 'weights.below-quorum', 'weights.overweight-client']);
+  });
+
+  it('add up exactly, and to the same verdict in every order', () => {
+    fc.assert(
+      fc.property(
+        declared.chain((from) =>
+          fc.tuple(
+            fc.constant(from),
+            fc.shuffledSubarray([...from.clients], {
+              minLength: from.clients.length,
+              maxLength: from.clients.length,
+            }),
+          ),
+        ),
+        ([from, clients]) => {
+          const shuffled = { ...from, clients };
+          expect(tallied(shuffled).sums()).to.deep.equal(tallied(from).sums());
+          expect(verdict(shuffled)).to.equal(verdict(from));
+          expect(leftOut(shuffled)).to.deep.equal(leftOut(from));
+          for (const [group, sum] of tallied(from).sums().entries()) {
+            expect(sum).to.equal(from.clients.reduce((a, { weights }) => a + (weights[group] as number), 0));
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it('name a client that has too much, and nobody else once all such are left out', () => {
+    fc.assert(
+      fc.property(declared, (from) => {
+        const out = leftOut(from);
+        const rest = from.clients.filter(({ id }) => !out.includes(id));
+        expect(expectedVerdict({ ...from, clients: rest })).not.to.equal('weights.overweight-client');
+        const first = tallied(from).overweightClient();
+        if (first === undefined) return;
+        const { weights } = from.clients.find(({ id }) => id === first) as Declared['clients'][number];
+        const sums = tallied(from).sums();
+        expect(weights.some((own, i) => own * from.plan.quorum > 2 * (sums[i] as number))).to.equal(true);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  const weigh = (quorum: number, ...weights: readonly number[]): string =>
+    verdict({ plan: { quorum }, clients: weights.map((own, i) => ({ id: `client-${i}`, weights: [own] })) });
+
+  it('allow exactly 2/quorum, and not one unit more', () => {
+    expect(weigh(4, 30_000, 10_000, 10_000, 10_000)).to.equal('balanced');
+    expect(weigh(4, 30_001, 10_000, 10_000, 10_000)).to.equal('weights.overweight-client');
+    expect(weigh(3, 40_000, 10_000, 10_000)).to.equal('balanced');
+    expect(weigh(3, 40_001, 10_000, 10_000)).to.equal('weights.overweight-client');
+  });
+
+  it('never refuse equal weights of a quorum, however small', () => {
+    for (const quorum of [2, 3, 10]) {
+      for (const own of [1, 655, WEIGHT_ONE]) {
+        expect(weigh(quorum, ...new Array<number>(quorum).fill(own))).to.equal('balanced');
+      }
+    }
+  });
+
+  it('take a module that nobody has trained, and no module that too few have', () => {
+    const plan = { quorum: 3, experts: experts(2) };
+    const of = (...weights: readonly number[][]): Declared => ({
+      plan,
+      clients: weights.map((own, i) => ({ id: `client-${i}`, weights: own })),
+    });
+    expect(verdict(of([100, 0], [100, 0], [100, 0]))).to.equal('balanced');
+    expect(tallied(of([100, 0], [100, 0], [100, 0])).sums()).to.deep.equal([300, 0]);
+    expect(verdict(of([100, 0], [100, 90], [100, 90]))).to.equal('weights.below-quorum');
+    expect(verdict(of([100, 90], [100, 90], [100, 90]))).to.equal('balanced');
+  });
+
+  it('say for which expert there are too few', async () => {
+    const tally = new WeightTally({ quorum: 3, experts: experts(2) });
+    for (const id of ['a', 'b', 'c']) tally.add(id, [WEIGHT_ONE, id === 'a' ? 1 : 0]);
+    const error = await expectRefusal('weights.below-quorum', () => tally.requireBalanced());
+    expect(error.message).to.contain('expert-1').and.not.to.contain('expert-0');
+  });
+
+  it('stay exact for as many clients as a roster can list', () => {
+    const tally = new WeightTally({ quorum: 65_536 });
+    for (let i = 0; i < 65_536; i += 1) tally.add(`client-${i}`, [WEIGHT_ONE]);
+    expect(tally.sums()).to.deep.equal([2 ** 32]);
+    tally.requireBalanced();
+  });
+});
+
+describe('the weights of one update', () => {
+  it('are 1 for every expert where it declares none', () => {
+    expect(updateWeights({}, { client: 'c' })).to.deep.equal([WEIGHT_ONE]);
+    expect(updateWeights({ experts: experts(3) }, { client: 'c' })).to.deep.equal([
+      WEIGHT_ONE,
+      WEIGHT_ONE,
+      WEIGHT_ONE,
+    ]);
+  });
+
+  it('are as many as its plan has experts, or one where it has none', async () => {
+    expect(updateWeights({}, { client: 'c', weights: [7] })).to.deep.equal([7]);
+    expect(updateWeights({ experts: experts(2) }, { client: 'c', weights: [0, 7] })).to.deep.equal([0, 7]);
+    for (const [plan, weights] of [
+      [{}, [7, 7]],
+      [{ experts: experts(2) }, [7]],
+      [{ experts: experts(2) }, [7, 7, 7]],
+    ] as const) {
+      const error = await expectRefusal('update.wrong-weights', () =>
+        updateWeights(plan, { client: 'client-07', weights: [...weights] }),
+      );
+      expect(error.message).to.contain('client-07');
+    }
+  });
+
+  it('belong to the tensors of their expert, or to all where there is none', () => {
+    expect(weightGroups({})).to.equal(1);
+    expect(weightGroup({})).to.equal(0);
+    expect(weightGroups({ experts: experts(3) })).to.equal(3);
+    expect(weightGroup({ expert: 2 })).to.equal(2);
+  });
+});
