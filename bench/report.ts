@@ -3,6 +3,7 @@ import type { Ceilings } from './ceiling.js';
 import type { EncryptFigures } from './encrypt.js';
 import type { Machine } from './machine.js';
 import { type Absent, isAbsent } from './measure.js';
+import type { PipelineFigures } from './pipeline.js';
 import type { BenchmarkResults, NotMeasured } from './run.js';
 import type { SealComparison, SideBySide } from './seal-comparison.js';
 import { formatNumber, formatSpread, renderTable } from './table.js';
@@ -34,6 +35,25 @@ function describe(machine: Machine, { before, after }: BenchmarkResults['load'])
 
 function plan({ bits, maxClients, fold, wireBits, valueCount }: WorkloadFigures): string {
   return `${bits}-bit, ${maxClients} clients (fold ${fold}, k = ${wireBits}), ${valueCount} values`;
+}
+
+function pipelineSection(figures: PipelineFigures): string {
+  return [
+    `From a delta to integers, one thread (${figures.instructionSet}), ${figures.valueCount} values, blocks of ${2 ** figures.blockLog2}`,
+    renderTable(
+      ['', 'ns a value', 'M values/s'],
+      [
+        ['rotate', formatSpread(figures.rotateNsPerValue), ''],
+        ['clip and quantize (digest counted)', formatSpread(figures.quantizeNsPerValue), ''],
+        ['both in a row', '', formatSpread(figures.rotateAndQuantizeMillionValuesPerSecond)],
+        ...figures.noise.map(({ thresholds, nsPerValue }) => [
+          `noise from a table of ${thresholds}`,
+          formatSpread(nsPerValue),
+          '',
+        ]),
+      ],
+    ),
+  ].join('\n');
 }
 
 function encryptSection(figures: readonly EncryptFigures[], notMeasured: readonly NotMeasured[]): string {
@@ -180,7 +200,7 @@ function targetSection(results: BenchmarkResults): string {
 
 /** All that was measured, as plain text. */
 export function renderReport(results: BenchmarkResults): string {
-  const { machine, encrypt, ceilings, open, sum, seal, context } = results;
+  const { machine, pipeline, encrypt, ceilings, open, sum, seal, context } = results;
   const sections = [
     describe(machine, results.load),
     `Medians of ${results.rounds} interleaved rounds (CKKS: a third of them), with the smallest and the largest; ` +
@@ -188,6 +208,7 @@ export function renderReport(results: BenchmarkResults): string {
         ? 'wall-clock time.'
         : 'processor time, which leaves out waiting for the processor.'),
   ];
+  if (pipeline) sections.push(pipelineSection(pipeline));
   if (encrypt) sections.push(encryptSection(encrypt, results.notMeasured));
   if (ceilings) sections.push(ceilingSection(ceilings));
   if (open) sections.push(openSection(open));

@@ -7,10 +7,11 @@ import { ForcedProcess } from './forced-process.js';
 import { describeMachine, loadAverage, type Machine, unsupportedInstructionSets } from './machine.js';
 import { type Absent, type Clock, MIN_ROUNDS } from './measure.js';
 import { measureOpen, type OpenFigures } from './open.js';
+import { measurePipeline, type PipelineFigures } from './pipeline.js';
 import { compareWithSeal, type SealComparison } from './seal-comparison.js';
 import { measureSum, type SumFigures, valuesBeyondCache } from './sum.js';
 
-export const BENCHMARK_PARTS = ['encrypt', 'open', 'sum', 'seal', 'context'] as const;
+export const BENCHMARK_PARTS = ['pipeline', 'encrypt', 'open', 'sum', 'seal', 'context'] as const;
 export type BenchmarkPart = (typeof BENCHMARK_PARTS)[number];
 
 export interface BenchmarkOptions {
@@ -34,6 +35,7 @@ export interface BenchmarkResults {
   readonly clock: Clock;
   /** Instruction sets that the package has kernels for on this architecture, and this machine cannot run. */
   readonly notMeasured: readonly NotMeasured[];
+  readonly pipeline?: PipelineFigures;
   readonly encrypt?: readonly EncryptFigures[];
   readonly ceilings?: Ceilings;
   readonly open?: readonly OpenFigures[];
@@ -53,6 +55,11 @@ const DEFAULT_LARGE_VALUE_COUNT = 7_400_000;
 const CONTEXT_BUFFER_BYTES = 16 * 2 ** 20;
 
 type Settings = Required<BenchmarkOptions>;
+
+async function pipelinePart({ rounds, clock, valueCount, onProgress }: Settings) {
+  onProgress('Rotating, quantizing and drawing noise');
+  return { pipeline: await measurePipeline(valueCount, { rounds, clock }) };
+}
 
 async function encryptPart({ rounds, clock, valueCount, largeValueCount, onProgress }: Settings) {
   const processes = native().supportedInstructionSets.map((name) => new ForcedProcess(name));
@@ -121,6 +128,7 @@ export async function runBenchmarks(options: BenchmarkOptions = {}): Promise<Ben
   const startedAt = new Date().toISOString();
   const before = loadAverage();
   const figures = {
+    ...(wanted.has('pipeline') && (await pipelinePart(settings))),
     ...(wanted.has('encrypt') && (await encryptPart(settings))),
     ...(wanted.has('open') && (await openPart(settings))),
     ...(wanted.has('sum') && (await sumPart(settings, machine))),

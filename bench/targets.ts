@@ -44,6 +44,12 @@ function encryptRate(results: BenchmarkResults, name: string): Requirement['meas
   return figures?.millionCoefficientsPerSecond ?? reason ?? { absent: 'it belongs to another architecture' };
 }
 
+function pipelineRate({ pipeline }: BenchmarkResults): Requirement['measured'] {
+  if (pipeline === undefined) return NOT_RUN;
+  if (pipeline.instructionSet === 'avx2') return pipeline.rotateAndQuantizeMillionValuesPerSecond;
+  return { absent: `it was measured with ${pipeline.instructionSet}` };
+}
+
 /** The first figures are those of sixteen clients in a plan for sixteen. */
 function openCost(results: BenchmarkResults): Requirement['measured'] {
   return results.open?.[0]?.nsPerCoefficient ?? NOT_RUN;
@@ -58,6 +64,12 @@ export function judgeTargets(results: BenchmarkResults): Target[] {
   const { seal } = results;
   const comparison = seal === undefined ? NOT_RUN : seal;
   return [
+    judge({
+      name: 'clip, rotate and quantize, AVX2',
+      unit: 'M values/s',
+      atLeast: 300,
+      measured: pipelineRate(results),
+    }),
     judge({
       name: 'encrypt, AVX2',
       unit: 'M coefficients/s',

@@ -1,5 +1,5 @@
 /** A round plan that was checked against the roster: nobody acts on any other. */
-import { RefusedError } from '../errors.js';
+import { ParameterError, RefusedError } from '../errors.js';
 import { type PlanArithmetic, type PlanRequest, type PlanSegment, planArithmetic } from '../lwe/plan.js';
 import type { PlanBody, PlanPrivacy } from '../package/messages/plan.js';
 import { openContainer } from '../package/reader.js';
@@ -59,6 +59,18 @@ function requireRoster(plan: PlanBody, roster: TrustedRoster): void {
       'plan.other-roster',
       `The plan names another roster of version ${held} than the one on this machine. Show both to the owner.`,
     );
+  }
+}
+
+/** @throws RefusedError `plan.wrong-arithmetic` where no numbers would do for what the plan asks for */
+function arithmeticOf(plan: PlanBody): PlanArithmetic {
+  try {
+    return planArithmetic(arithmeticRequest(plan));
+  } catch (cause) {
+    if (!(cause instanceof ParameterError)) throw cause;
+    throw new RefusedError('plan.wrong-arithmetic', `The plan cannot be carried out: ${cause.message}`, {
+      cause,
+    });
   }
 }
 
@@ -123,7 +135,7 @@ export function checkPlan(plan: PlanBody, roster: TrustedRoster): PlanArithmetic
         `${multiplier.toPrecision(4)}. Plan with more noise.`,
     );
   }
-  const arithmetic = planArithmetic(arithmeticRequest(plan));
+  const arithmetic = arithmeticOf(plan);
   for (const [i, segment] of plan.lwe.segments.entries()) {
     for (const name of ['fieldBits', 'fold', 'plaintextBits', 'wireBits', 'ringElements'] as const) {
       const expected = (arithmetic.segments[i] as PlanSegment)[name];

@@ -115,9 +115,11 @@ export class PlanDoesNotFitError extends ParameterError {
       largestBits > 0
         ? `at most ${largestBits} bits fit for ${maxClients} clients`
         : `no number of bits fits for ${maxClients} clients`;
+    const noisy =
+      (request.noiseVariance ?? 0) > 0 ? ` with noise of variance ${request.noiseVariance} a client` : '';
     super(
       'plan.does-not-fit',
-      `Parameter set ${parameterSet} cannot hold ${bits}-bit values${folded} of ${maxClients} clients: ` +
+      `Parameter set ${parameterSet} cannot hold ${bits}-bit values${folded}${noisy} of ${maxClients} clients: ` +
         `${fewerClients}, and ${fewerBits}. Lower one of the two, or split the fleet into cohorts.`,
     );
     this.largestMaxClients = largestMaxClients;

@@ -17,6 +17,7 @@ import type { RosterBody } from '../package/messages/roster.js';
 import type { LocalSigningKey } from '../package/signing-key.js';
 import { containerBytes, encodeContainer } from '../package/writer.js';
 import { createPrivacyLedger } from '../privacy/privacy-ledger.js';
+import { openResiduals } from './residuals.js';
 import { PRIVACY_LEDGER_FILE } from './round-privacy.js';
 
 export interface FleetOptions {
@@ -138,6 +139,8 @@ export async function createFleet(options: FleetOptions): Promise<CreatedFleet> 
   }
   for (const client of clients) {
     (await createClientState(client.directory)).close();
+    // Made now: opening a client for a dry run must write nothing.
+    await openResiduals(client.directory);
     (await createPrivacyLedger(join(client.directory, PRIVACY_LEDGER_FILE))).close();
   }
   for (const custodian of custodians) (await createLedger(join(custodian.directory, LEDGER_FILE))).close();

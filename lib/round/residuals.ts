@@ -6,7 +6,6 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { adapterSchemaFingerprint } from '../adapter/adapter-schema.js';
 import type { ClientState } from '../custody/client-state.js';
 import type { PlanBody } from '../package/messages/plan.js';
 import { ResidualStore } from '../pipeline/residual/residual-store.js';
@@ -20,7 +19,7 @@ export async function openResiduals(clientDirectory: string): Promise<ResidualSt
   return ResidualStore.open(join(clientDirectory, RESIDUAL_DIRECTORY));
 }
 
-/** What a residual belongs to: the adapter's schema, and which of its tensors are sent. */
+/** What a residual belongs to: the adapter's schema, which of its tensors are sent, and in which order. */
 export function residualShape(plan: PlanBody): {
   readonly policy: string;
   readonly schemaKey: Uint8Array;
@@ -29,7 +28,7 @@ export function residualShape(plan: PlanBody): {
   const schemaKey = createHash('sha256')
     .update(SCHEMA_KEY_LABEL)
     .update(plan.adapterSchema)
-    .update(adapterSchemaFingerprint(plan.tensors))
+    .update(JSON.stringify(plan.tensors.map(({ name, shape, dtype }) => [name, shape, dtype])), 'utf8')
     .digest();
   return { policy: plan.policy, schemaKey, valueCount: sentElements(tensorPlaces(plan)) };
 }

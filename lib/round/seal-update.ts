@@ -313,7 +313,9 @@ function updateBody(
     ...(training?.compatibility !== undefined && { compatibility: training.compatibility }),
     timingsMs: {
       ...(training?.training?.durationMs !== undefined && { train: training.training.durationMs }),
-      ...timingsMs,
+      // How long a private round's rounding took tells how often it exceeded the sensitivity.
+      ...(privacy === undefined && { compress: timingsMs.compress }),
+      encrypt: timingsMs.encrypt,
     },
   };
 }

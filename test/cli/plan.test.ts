@@ -27,13 +27,21 @@ describe('plan', function () {
     expect(document).to.include({
       written: null,
       values: 640,
-      bits: 8,
+      parameters: 640,
       maxClients: 5,
       quorum: 3,
       parameterSet: 'lwe-192',
       keepRatio: 1,
       epsilon: null,
+      privacy: null,
+      loraMode: 'average',
     });
+    expect(document['segments']).to.deep.equal([
+      { bits: 8, valueCount: 640, fieldBits: 11, fold: 1, wireBits: 16 },
+    ]);
+    const expected = document['expected'] as Record<string, number>;
+    expect(expected['relativeError']).to.be.within(0.001, 0.02);
+    expect(expected['unsentFraction']).to.equal(0);
     expect(document['sealedBytes']).to.equal(
       (document['ciphertextBytes'] as number) + (document['sharesBytes'] as number),
     );
@@ -57,9 +65,9 @@ describe('plan', function () {
 
   it('takes fewer bits a value where it is asked to', async () => {
     const cost = async (bits: string): Promise<unknown> =>
-      (await succeed(args('--bits', bits, '--max-clients', '16', '--explain'), { cwd })).document;
-    expect(await cost('8')).to.include({ wireBits: 17, fold: 1 });
-    expect(await cost('4')).to.include({ wireBits: 21, fold: 2 });
+      (await succeed(args('--bits', bits, '--max-clients', '16', '--explain'), { cwd })).document['segments'];
+    expect(await cost('8')).to.have.nested.include({ '[0].wireBits': 17, '[0].fold': 1 });
+    expect(await cost('4')).to.have.nested.include({ '[0].wireBits': 21, '[0].fold': 2 });
   });
 
   it('refuses a quorum below the roster’s floor', async () => {

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { answerRound } from '../../lib/custody/custodian.js';
 import { createLedger } from '../../lib/custody/ledger.js';
-import { readTrustedPlan, type TrustedPlan } from '../../lib/custody/trusted-plan.js';
+import { sharesSectionBytes } from '../../lib/custody/sharing.js';
+import { headerAllowanceBytes, readTrustedPlan, type TrustedPlan } from '../../lib/custody/trusted-plan.js';
 import { planArithmetic } from '../../lib/lwe/plan.js';
 import { openContainer } from '../../lib/package/reader.js';
 import { importSecret } from '../../lib/package/signing-key.js';
@@ -93,8 +94,14 @@ const UPDATES_REFUSED: readonly Case[] = [
     'larger than the roster’s ceiling',
     'container.too-large',
     async (places) => {
-      const file = await vector('update-2.tgu');
-      const plan = await planned(() => ({}), { maxUpdateBytes: file.length - 1 });
+      const { plan: generous } = round;
+      const maxUpdateBytes =
+        generous.arithmetic.ciphertextBytes +
+        sharesSectionBytes(generous.body) +
+        headerAllowanceBytes(generous.body.tensors);
+      const plan = await planned(() => ({}), { maxUpdateBytes });
+      const ciphertext = new Uint8Array(maxUpdateBytes);
+      const file = await craftUpdate(plan, client(2), { sections: { ciphertext } });
       await aggregating(places, [file], { ...round, plan, roster: plan.roster });
     },
   ],

@@ -4,7 +4,7 @@ import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ClientState, createClientState, openClientState } from '../../../lib/custody/client-state.js';
 import { answerRound, type CustodianIdentity } from '../../../lib/custody/custodian.js';
-import { createLedger, type Ledger } from '../../../lib/custody/ledger.js';
+import { createLedger, type Ledger, openLedger } from '../../../lib/custody/ledger.js';
 import type { TrustedRoster } from '../../../lib/custody/roster.js';
 import { readTrustedPlan, type TrustedPlan } from '../../../lib/custody/trusted-plan.js';
 import type { PlanBody } from '../../../lib/package/messages/plan.js';
@@ -241,7 +241,9 @@ export class TestRound {
 
   async custodianIdentity(index: number): Promise<CustodianIdentity> {
     const { id, signing, kem } = this.custodian(index);
-    const ledger = this.#ledgers.get(id) ?? (await createLedger(join(this.directory, id, 'ledger.sqlite')));
+    const path = join(this.directory, id, 'ledger.sqlite');
+    const ledger =
+      this.#ledgers.get(id) ?? (await (existsSync(path) ? openLedger(path) : createLedger(path)));
     this.#ledgers.set(id, ledger);
     return { id, signing, kem: [{ epoch: EPOCH, seed: kem }], ledger };
   }
@@ -272,12 +274,13 @@ export class TestRound {
   async open(
     aggregate: string,
     answers: readonly string[],
-    options: { out?: string; base?: string; verify?: readonly string[] } = {},
+    options: { out?: string; base?: string; verify?: readonly string[]; policy?: Policy } = {},
   ): Promise<OpenedRoundReport & { readonly out: string }> {
+    const { policy = this.policy, ...rest } = options;
     const out = options.out ?? this.path('-average');
     const report = await openRound({
-      ...options,
-      owner: this.owner(),
+      ...rest,
+      owner: { ...this.owner(), policy },
       plan: this.plan,
       aggregate,
       answers,
