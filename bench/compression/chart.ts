@@ -14,8 +14,8 @@ export interface Series {
   readonly points: readonly Point[];
   /** Whether every point has a mark. */
   readonly marks: boolean;
-  /** Drawn in short dashes, whatever the style's own. */
-  readonly dotted?: boolean;
+  /** In place of the style's own dash. */
+  readonly line?: 'solid' | 'dotted';
 }
 
 export interface Panel {
@@ -48,7 +48,7 @@ function text(x: number, y: number, content: string, attributes = ''): string {
   return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${attributes}>${escapeText(content)}</text>`;
 }
 
-function line(x1: number, y1: number, x2: number, y2: number, colour: string, attributes = ''): string {
+function rule(x1: number, y1: number, x2: number, y2: number, colour: string, attributes = ''): string {
   const at = [x1, y1, x2, y2].map((value) => value.toFixed(1));
   return `<line x1="${at[0]}" y1="${at[1]}" x2="${at[2]}" y2="${at[3]}" stroke="${colour}" ${attributes}/>`;
 }
@@ -69,8 +69,9 @@ function mark(style: number, x: number, y: number): string {
   return `<polygon points="${corners.map((corner) => corner.map((v) => v.toFixed(1)).join(',')).join(' ')}" fill="${colour}"/>`;
 }
 
-function stroke({ style, dotted }: Pick<Series, 'style' | 'dotted'>): string {
-  const dash = dotted === true ? '2 3' : (DASHES[style % DASHES.length] as string);
+function stroke({ style, line }: Pick<Series, 'style' | 'line'>): string {
+  const own = DASHES[style % DASHES.length] as string;
+  const dash = line === undefined ? own : line === 'solid' ? 'none' : '2 3';
   return `fill="none" stroke="${COLOURS[style % COLOURS.length]}" stroke-width="2" stroke-dasharray="${dash}"`;
 }
 
@@ -78,16 +79,16 @@ function axes(panel: Panel, left: number, top: number, width: number, height: nu
   const parts: string[] = [];
   for (const value of ticks(panel.y)) {
     const y = top + height - position(panel.y, value) * height;
-    parts.push(line(left, y, left + width, y, LINES));
+    parts.push(rule(left, y, left + width, y, LINES));
     parts.push(text(left - 6, y + 4, tickLabel(panel.y, value), 'text-anchor="end"'));
   }
   for (const value of ticks(panel.x)) {
     const x = left + position(panel.x, value) * width;
-    parts.push(line(x, top + height, x, top + height + 4, TEXT));
+    parts.push(rule(x, top + height, x, top + height + 4, TEXT));
     parts.push(text(x, top + height + 17, tickLabel(panel.x, value), 'text-anchor="middle"'));
   }
-  parts.push(line(left, top + height, left + width, top + height, TEXT));
-  parts.push(line(left, top, left, top + height, TEXT));
+  parts.push(rule(left, top + height, left + width, top + height, TEXT));
+  parts.push(rule(left, top, left, top + height, TEXT));
   const middle = top + height / 2;
   parts.push(text(left + width / 2, top + height + 35, panel.x.label, 'text-anchor="middle"'));
   parts.push(
@@ -119,21 +120,26 @@ function drawPanel(panel: Panel, originX: number, originY: number): string[] {
   return parts;
 }
 
-function legend(panels: readonly Panel[], top: number): { readonly parts: string[]; readonly rows: number } {
+interface Legend {
+  readonly parts: string[];
+  readonly rows: number;
+}
+
+/** Entries in as many columns as there are of panels, row by row. */
+function legend(panels: readonly Panel[], columns: number, top: number): Legend {
   const entries = new Map(
     panels.flatMap(({ series }) => series).map((series) => [series.label, series] as const),
   );
-  const parts: string[] = [];
-  let row = 0;
-  for (const series of entries.values()) {
-    const y = top + row * LEGEND_ROW;
-    const x = MARGIN + PANEL.left;
-    parts.push(`<polyline points="${x},${y} ${x + 34},${y}" ${stroke(series)}/>`);
-    if (series.marks) parts.push(mark(series.style, x + 17, y));
-    parts.push(text(x + 42, y + 4, series.label));
-    row += 1;
-  }
-  return { parts, rows: row };
+  const parts = [...entries.values()].flatMap((series, i) => {
+    const x = MARGIN + PANEL.left + (i % columns) * PANEL.width;
+    const y = top + Math.floor(i / columns) * LEGEND_ROW;
+    return [
+      `<polyline points="${x},${y} ${x + 34},${y}" ${stroke(series)}/>`,
+      ...(series.marks ? [mark(series.style, x + 17, y)] : []),
+      text(x + 42, y + 4, series.label),
+    ];
+  });
+  return { parts, rows: Math.ceil(entries.size / columns) };
 }
 
 /** @returns a whole SVG document */
@@ -141,7 +147,7 @@ export function renderChart({ description, panels, columns }: Chart): string {
   const rows = Math.ceil(panels.length / columns);
   const width = 2 * MARGIN + columns * PANEL.width;
   const below = MARGIN + rows * PANEL.height;
-  const { parts: legendParts, rows: legendRows } = legend(panels, below + LEGEND_ROW);
+  const { parts: legendParts, rows: legendRows } = legend(panels, columns, below + LEGEND_ROW);
   const height = below + (legendRows + 1) * LEGEND_ROW + MARGIN;
   const parts = panels.flatMap((panel, i) =>
     drawPanel(panel, MARGIN + (i % columns) * PANEL.width, MARGIN + Math.floor(i / columns) * PANEL.height),

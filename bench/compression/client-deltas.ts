@@ -1,6 +1,6 @@
 /** What clients that trained on similar tasks send: one common delta, and a perturbation of each one's own. */
 import { fillNormal } from '../../lib/adapter/seeded-normal.js';
-import { type SubjectTensor, sumOfSquares } from './subjects.js';
+import type { SubjectTensor } from './subjects.js';
 
 /** The perturbation's root mean square over that of the tensor. */
 export const PERTURBATION = 0.1;
@@ -14,9 +14,9 @@ export function perturbDelta(
   seed: string,
   stream: string,
 ): void {
-  for (const [m, { name, values }] of tensors.entries()) {
+  for (const [m, { name, values, energy }] of tensors.entries()) {
     const delta = out[m] as Float32Array;
-    const rms = Math.sqrt(sumOfSquares(values) / values.length);
+    const rms = Math.sqrt(energy / values.length);
     fillNormal(delta, PERTURBATION * rms, seed, `${stream} ${name}`);
     for (let i = 0; i < delta.length; i += 1) delta[i] = (delta[i] as number) + (values[i] as number);
   }

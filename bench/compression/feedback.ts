@@ -22,6 +22,8 @@ export interface FeedbackRequest {
   readonly clients: number;
   readonly rounds: number;
   readonly seed: string;
+  /** All of them unless told. */
+  readonly variants?: readonly FeedbackVariant[];
 }
 
 export interface FeedbackPoint {
@@ -140,7 +142,7 @@ function begin(request: FeedbackRequest, variant: FeedbackVariant): Running {
 /** Every round each client has the common delta with a new perturbation; all variants see the same ones. */
 export async function measureFeedback(request: FeedbackRequest): Promise<FeedbackRun[]> {
   const { tensors, clients, rounds, seed } = request;
-  const variants = FEEDBACK_VARIANTS.map((variant) => begin(request, variant));
+  const variants = (request.variants ?? FEEDBACK_VARIANTS).map((variant) => begin(request, variant));
   const [first] = variants as [Running, ...Running[]];
   const places = tensorPlaces(first.plan.body);
   const truth = new Float64Array(first.arrived.length);

@@ -5,7 +5,7 @@ import type { FeedbackPoint } from './feedback.js';
 import type { CompressionResults, FeedbackResult, SubjectResult } from './results.js';
 import { KEEP_RATIOS, type SizeAndError } from './size-and-error.js';
 
-/** The axis from the least to the greatest of the values, in whole steps of its kind. */
+/** From a little below the least to a little above the greatest of the values. */
 function logAxis(label: string, values: readonly number[], percent: boolean): Axis {
   return {
     label,
@@ -29,7 +29,7 @@ function errorPanel(
         label: `keep ${keepRatio}, ${rotation ? 'rotated' : 'not rotated'}`,
         style,
         marks: true,
-        dotted: !rotation,
+        line: rotation ? 'solid' : 'dotted',
         points: rows
           .filter((row) => row.keepRatio === keepRatio && row.rotation === rotation)
           .map((row) => [row.bytesPerParameter, errorOf(row)] as const),
@@ -40,7 +40,7 @@ function errorPanel(
     title,
     series,
     x: logAxis(
-      'bytes a parameter (8, 6, 4, 2 bits from the right)',
+      'bytes a parameter (points: 8, 6, 4, 2 bits, upwards)',
       rows.map(({ bytesPerParameter }) => bytesPerParameter),
       false,
     ),
@@ -96,16 +96,15 @@ function feedbackPanel(
 }
 
 function feedbackImage({ feedback }: CompressionResults): string {
-  const shown = feedback.filter(({ bits }) => bits === 8);
   return renderChart({
     description:
       'Error feedback over rounds: the norm of the residual, and the distance of the accumulated average from the truth, with the recommended clip, with a clip at the norm of one delta, and without feedback',
-    columns: shown.length,
+    columns: feedback.length,
     panels: [
-      ...shown.map((result) =>
+      ...feedback.map((result) =>
         feedbackPanel(result, 'residual, norms of a delta', false, ({ residualNorm }) => residualNorm, false),
       ),
-      ...shown.map((result) =>
+      ...feedback.map((result) =>
         feedbackPanel(result, 'distance from the truth', true, ({ distance }) => distance, true),
       ),
     ],

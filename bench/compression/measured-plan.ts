@@ -5,7 +5,7 @@ import { type PlanArithmetic, planArithmetic } from '../../lib/lwe/plan.js';
 import type { PlanBody } from '../../lib/package/messages/plan.js';
 import type { CompressionExpectation } from '../../lib/pipeline/allocation/compression-request.js';
 import { planCompression } from '../../lib/pipeline/allocation/plan-compression.js';
-import { type SubjectTensor, sumOfSquares } from './subjects.js';
+import type { SubjectTensor } from './subjects.js';
 
 /** Who holds the secrets: the default of `fleet init`. */
 export const CUSTODY = { parameterSet: 'lwe-192', threshold: 3, custodians: 4 } as const;
@@ -59,13 +59,12 @@ export function measuredPlan(
       maxClients: clients,
       segments: segmentsOf(valuesByBits),
     });
-  const energies = tensors.map(({ values }) => sumOfSquares(values));
   const compression = planCompression({
-    tensors: tensors.map(({ name, values }, m) => ({
+    tensors: tensors.map(({ name, values, energy, largest }) => ({
       name,
       values: values.length,
-      energy: energies[m] as number,
-      largest: values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0),
+      energy,
+      largest,
     })),
     keepRatio,
     bits,
@@ -122,7 +121,7 @@ export function measuredPlan(
     arithmetic,
     sealedBytes: arithmetic.ciphertextBytes + sharesSectionBytes(CUSTODY),
     expected: compression.expected,
-    referenceNorm: Math.sqrt(energies.reduce((a, b) => a + b, 0)),
+    referenceNorm: Math.sqrt(tensors.reduce((sum, { energy }) => sum + energy, 0)),
   };
 }
 

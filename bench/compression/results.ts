@@ -1,6 +1,7 @@
 /** Everything that is measured for docs/compression.md, from one seed. */
-import { FEEDBACK_VARIANTS, type FeedbackRun, measureFeedback } from './feedback.js';
+import { type FeedbackRun, type FeedbackVariant, measureFeedback } from './feedback.js';
 import { type LargeAdapterRow, planLargeAdapterCases } from './large-adapter.js';
+import { threeDigits } from './markdown.js';
 import { type PrivateRow, planPrivateRounds } from './private-rounds.js';
 import { measureSizeAndError, type SizeAndError } from './size-and-error.js';
 import { densitySpread, loadSubjects, parameterCount, type Subject, type SubjectTensor } from './subjects.js';
@@ -30,6 +31,8 @@ export interface CompressionResults {
   /** Whose tensors error feedback was run on. */
   readonly feedbackSubject: string;
   readonly feedback: readonly FeedbackResult[];
+  /** What fits the large adapter's limit at each least width, run on a small one: updates of one size. */
+  readonly sameSize: readonly FeedbackResult[];
   readonly large: readonly LargeAdapterRow[];
   readonly privateRounds: readonly PrivateRow[];
 }
@@ -43,7 +46,9 @@ export interface MeasureRequest {
 
 export const FEEDBACK_CLIENTS = 4;
 /** Rounds, in mean rounds until a coordinate is sent. */
-const FEEDBACK_SPANS = 6;
+const FEEDBACK_SPANS = 5;
+/** Five times what a coordinate waits at the least of the ratios. */
+const SAME_SIZE_ROUNDS = 240;
 
 /** At a hundredth it takes hundreds of rounds: one layer's pair of factors must do. */
 function onePair(tensors: readonly SubjectTensor[]): SubjectTensor[] {
@@ -55,16 +60,37 @@ function onePair(tensors: readonly SubjectTensor[]): SubjectTensor[] {
 interface FeedbackCase {
   readonly keepRatio: number;
   readonly bits: number;
+  readonly rounds: number;
   readonly tensors: readonly SubjectTensor[];
+  readonly variants?: readonly FeedbackVariant[];
 }
 
 function feedbackCases({ tensors }: Subject): FeedbackCase[] {
   return [
-    { keepRatio: 0.5, bits: 8, tensors },
-    { keepRatio: 0.1, bits: 8, tensors },
-    { keepRatio: 0.1, bits: 4, tensors },
-    { keepRatio: 0.01, bits: 8, tensors: onePair(tensors) },
-  ];
+    { keepRatio: 0.5, tensors },
+    { keepRatio: 0.1, tensors },
+    { keepRatio: 0.01, tensors: onePair(tensors) },
+  ].map((entry) => ({ ...entry, bits: 8, rounds: Math.round(FEEDBACK_SPANS / entry.keepRatio) }));
+}
+
+/** As many rounds for all: what counts is what has arrived after the same bytes. */
+function sameSizeCases({ tensors }: Subject, large: readonly LargeAdapterRow[]): FeedbackCase[] {
+  return large
+    .filter(({ asked, energySpread }) => asked === 'auto' && energySpread === 0)
+    .map(({ keepRatio, usedBits }) => ({
+      keepRatio,
+      bits: usedBits.min,
+      rounds: SAME_SIZE_ROUNDS,
+      tensors: onePair(tensors),
+      variants: ['recommended clip'],
+    }));
+}
+
+async function runFeedback(entry: FeedbackCase, request: MeasureRequest): Promise<FeedbackResult> {
+  const { keepRatio, bits, rounds, tensors } = entry;
+  request.onProgress(`Error feedback: keep ${threeDigits(keepRatio)}, ${bits} bits, ${rounds} rounds`);
+  const runs = await measureFeedback({ ...entry, clients: FEEDBACK_CLIENTS, seed: request.seed });
+  return { keepRatio, bits, rounds, runs, parameters: parameterCount({ tensors }) };
 }
 
 export async function measureCompression(request: MeasureRequest): Promise<CompressionResults> {
@@ -83,30 +109,19 @@ export async function measureCompression(request: MeasureRequest): Promise<Compr
     });
   }
   const [subject] = subjects as [Subject, ...Subject[]];
+  const large = planLargeAdapterCases(seed);
   const feedback: FeedbackResult[] = [];
-  for (const { keepRatio, bits, tensors } of feedbackCases(subject)) {
-    const rounds = Math.round(FEEDBACK_SPANS / keepRatio);
-    onProgress(
-      `Error feedback: ${subject.name}, keep ${keepRatio}, ${bits} bits, ${rounds} rounds, ${FEEDBACK_VARIANTS.length} variants`,
-    );
-    const runs = await measureFeedback({
-      tensors,
-      keepRatio,
-      bits,
-      clients: FEEDBACK_CLIENTS,
-      rounds,
-      seed,
-    });
-    feedback.push({ keepRatio, bits, parameters: parameterCount({ tensors }), rounds, runs });
-  }
-  onProgress('Plans of OpenVLA-7B and of private rounds');
+  for (const entry of feedbackCases(subject)) feedback.push(await runFeedback(entry, request));
+  const sameSize: FeedbackResult[] = [];
+  for (const entry of sameSizeCases(subject, large)) sameSize.push(await runFeedback(entry, request));
   return {
     seed,
     repetitions,
     subjects: measured,
     feedbackSubject: subject.name,
     feedback,
-    large: planLargeAdapterCases(seed),
+    sameSize,
+    large,
     privateRounds: planPrivateRounds(),
   };
 }

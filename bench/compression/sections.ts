@@ -3,7 +3,12 @@ import type { FeedbackRun } from './feedback.js';
 import { LARGE_CLIENTS, LIMIT_BYTES } from './large-adapter.js';
 import { grouped, markdownTable, percent, threeDigits } from './markdown.js';
 import { NOISE_MULTIPLIER, PRIVACY_DELTA } from './private-rounds.js';
-import { type CompressionResults, FEEDBACK_CLIENTS, type SubjectResult } from './results.js';
+import {
+  type CompressionResults,
+  FEEDBACK_CLIENTS,
+  type FeedbackResult,
+  type SubjectResult,
+} from './results.js';
 import { CLIENTS, type SizeAndError } from './size-and-error.js';
 
 function rowFor(
@@ -104,6 +109,23 @@ function feedbackSection({ feedback, feedbackSubject, seed }: CompressionResults
   ].join('\n\n');
 }
 
+function sameSizeSection({ sameSize, feedbackSubject, seed }: CompressionResults): string {
+  const [{ parameters }] = sameSize as readonly [FeedbackResult, ...FeedbackResult[]];
+  return [
+    `The keep ratios of the three first rows above, run with error feedback on one layer of ${feedbackSubject} ` +
+      `(${grouped(parameters)} parameters), ${FEEDBACK_CLIENTS} clients, recommended clip, seed "${seed}".`,
+    markdownTable(
+      ['keep', 'bits', 'rounds', 'residual, half way', 'residual, at the end', 'distance at the end'],
+      sameSize.flatMap(({ keepRatio, bits, rounds, runs }) =>
+        runs.map((run) => {
+          const [, , , , , half, end, distance] = feedbackRow(keepRatio, bits, rounds, run);
+          return [threeDigits(keepRatio), String(bits), String(rounds), half, end, distance].map(String);
+        }),
+      ),
+    ),
+  ].join('\n\n');
+}
+
 function largeSection({ large, subjects }: CompressionResults): string {
   const spreads = subjects.map(({ name, densitySpread }) => `${name} ${threeDigits(densitySpread)}`);
   return [
@@ -170,6 +192,7 @@ export function measuredSections(results: CompressionResults): Map<string, strin
     ['size and error', sizeSection(results)],
     ['error feedback', feedbackSection(results)],
     ['a large adapter', largeSection(results)],
+    ['one size, several widths', sameSizeSection(results)],
     ['private rounds', privacySection(results)],
   ]);
 }

@@ -10,6 +10,10 @@ export interface SubjectTensor {
   readonly name: string;
   readonly shape: readonly number[];
   readonly values: Float32Array;
+  /** Sum of squares. */
+  readonly energy: number;
+  /** Largest magnitude. */
+  readonly largest: number;
 }
 
 export interface Subject {
@@ -57,6 +61,18 @@ function distilbertShapes(): TensorShape[] {
   ];
 }
 
+export function sumOfSquares(values: Float32Array): number {
+  let sum = 0;
+  for (const value of values) sum += value * value;
+  return sum;
+}
+
+export function subjectTensor(name: string, shape: readonly number[], values: Float32Array): SubjectTensor {
+  let largest = 0;
+  for (const value of values) largest = Math.max(largest, Math.abs(value));
+  return { name, shape, values, energy: sumOfSquares(values), largest };
+}
+
 export const REAL_SUBJECTS: readonly { readonly name: string; readonly shapes: () => TensorShape[] }[] = [
   { name: 'gpt2-lora-r8', shapes: gpt2Shapes },
   { name: 'distilbert-imdb-lora-r8', shapes: distilbertShapes },
@@ -75,7 +91,7 @@ export function generatedSubject(
     tensors: shapes.map((tensor) => {
       const values = new Float32Array(countElements(tensor.name, tensor.shape));
       fillNormal(values, STANDARD_DEVIATION, seed, tensor.name);
-      return { ...tensor, values };
+      return subjectTensor(tensor.name, tensor.shape, values);
     }),
   };
 }
@@ -88,7 +104,7 @@ async function readSubject(name: string, directory: string): Promise<Subject> {
       const { shape, elementCount } = tensors.info(tensor);
       const values = new Float32Array(elementCount);
       await tensors.readTensor(tensor, values);
-      read.push({ name: tensor, shape, values });
+      read.push(subjectTensor(tensor, shape, values));
     }
     return { name, origin: 'a published adapter, as it was trained', tensors: read };
   } finally {
@@ -127,19 +143,13 @@ export async function loadSubjects(directory: string, seed: string): Promise<Sub
   return subjects;
 }
 
-export function sumOfSquares(values: Float32Array): number {
-  let sum = 0;
-  for (const value of values) sum += value * value;
-  return sum;
-}
-
 export function parameterCount({ tensors }: Pick<Subject, 'tensors'>): number {
   return tensors.reduce((sum, { values }) => sum + values.length, 0);
 }
 
 /** Standard deviation over the tensors of the logarithm of their mean square: how unlike the tensors' sizes are. */
 export function densitySpread({ tensors }: Pick<Subject, 'tensors'>): number {
-  const logs = tensors.map(({ values }) => Math.log(sumOfSquares(values) / values.length));
+  const logs = tensors.map(({ energy, values }) => Math.log(energy / values.length));
   const mean = logs.reduce((a, b) => a + b, 0) / logs.length;
   return Math.sqrt(logs.reduce((sum, x) => sum + (x - mean) ** 2, 0) / logs.length);
 }

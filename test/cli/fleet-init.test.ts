@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { succeed } from './support/command.js';
-import { CLIENTS, smallRound } from './support/small-round.js';
+import { CLIENTS, smallRound, writeSmallAdapters } from './support/small-round.js';
 import { refuseAllUntouched, refuseUntouched } from './support/snapshot.js';
 
 describe('fleet init', function () {
@@ -84,6 +84,29 @@ describe('fleet init', function () {
     expect(stderr).to.match(/^Warning: .*quorum floor of 2.*subtract/);
     const { document } = await succeed(['inspect', 'pair/roster.tgo'], { cwd });
     expect(document['body']).to.include({ quorumFloor: 2, threshold: 1 });
+  });
+
+  it('gives every role a policy under which the fleet that was asked for can plan', async () => {
+    const cwd = await temporaryDirectory();
+    await writeSmallAdapters(cwd);
+    const init = ['fleet', 'init', 'few', '--clients', '3', '--custodians', '3', '--threshold', '2'];
+    await succeed(init, { cwd });
+    const like = ['--like', 'adapters/start', '--explain'];
+    await succeed(['plan', '--fleet', 'few', ...like], { cwd });
+    await refuseUntouched(
+      ['plan', '--fleet', 'few', ...like, '--set', 'encryption.custodianThreshold=3'],
+      { cwd },
+      { exitCode: 1, code: 'policy.threshold' },
+    );
+    const pair = ['fleet', 'init', 'pair', '--clients', '2', '--quorum-floor', '2'];
+    await succeed(pair, { cwd });
+    expect((await succeed(['plan', '--fleet', 'pair', ...like], { cwd })).document).to.include({ quorum: 2 });
+    // Two groups of two of four could open two sets.
+    await refuseUntouched(
+      ['fleet', 'init', 'split', '--clients', '3', '--custodians', '4', '--threshold', '2'],
+      { cwd },
+      { exitCode: 1, code: 'policy.contradiction' },
+    );
   });
 
   it('takes numbers and names that cannot be for usage errors', async () => {

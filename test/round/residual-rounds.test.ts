@@ -3,13 +3,14 @@ import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { sampleKey } from '../../lib/lwe/streams.js';
+import { planRound } from '../../lib/round/plan-round.js';
 import { residualShape, settleResiduals } from '../../lib/round/residuals.js';
 import { oraclePositions } from '../native/support/pipeline-oracle.js';
 import { expectRefusal } from '../support/refusals.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { adapterValues, SHAPES, writeAdapter, writeValues } from './support/adapters.js';
 import { atEveryWrite } from './support/power-cut.js';
-import { TestRound } from './support/round.js';
+import { PLANNING, TestRound } from './support/round.js';
 
 /** Coordinates as they are: what was not sent is then in the residual to the bit. */
 const OPTIONS = { policy: { training: { bits: 4, keepRatio: 0.25, rotation: false } } };
@@ -76,12 +77,10 @@ describe('what a round lost of a delta', () => {
     expectLoss(round, residual, await valuesOf(round, await round.adapter(1)));
     const next = await round.next();
     const adapter = await writeAdapter(round.path('-second'), 'second');
-    const { report, stored } = await next.seal(1, { adapter });
+    const { report, update } = await next.seal(1, { adapter });
     expect(report?.residualUsed).to.equal(true);
     const pending = sum(await valuesOf(round, adapter), residual as Float32Array);
     await next.asClient(1, async ({ state, residuals }) => {
-      const name = stored.split('/').at(-1) as string;
-      const update = new Uint8Array(Buffer.from(name.slice(0, 64), 'hex'));
       await state.recordClose({ plan: next.plan.fingerprint, opened: [update] });
       if (residuals !== undefined) await settleResiduals(residuals, state);
     });
@@ -187,7 +186,9 @@ describe('a residual that does not fit', () => {
       shape: shape.map((size) => (size === 96 ? 100 : size)),
     }));
     const like = await writeAdapter(round.path('-like'), 'wider', { shapes });
-    const wider = await TestRound.start(round.directory, { ...OPTIONS, planning: { like, round: 2 } });
+    const { roster, policy } = round;
+    const { body } = await planRound({ ...PLANNING, roster, policy, like, round: 2 });
+    const wider = await round.next(body);
     const adapter = await writeAdapter(round.path('-wider'), 'wider 1', { shapes });
     const { report } = await wider.seal(1, { adapter });
     expect(report).to.deep.include({ residualUsed: false, values: wider.plan.arithmetic.valueCount });

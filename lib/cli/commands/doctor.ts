@@ -6,6 +6,7 @@ import { TensorGuardError } from '../../errors.js';
 import { native } from '../../native.js';
 import { createSigningKey } from '../../package/signing-key.js';
 import { type EffectiveSetting, listEffectiveSettings } from '../../policy/effective.js';
+import { LOG_LEVEL_VARIABLE, logLevelIn } from '../../policy/environment.js';
 import { readRolePolicy } from '../../round/role-policy.js';
 import type { Output } from '../output.js';
 import { type PolicyOptions, policyOptions, policyOverrides } from '../policy-options.js';
@@ -99,11 +100,22 @@ async function effectiveSettings(
   options: DoctorOptions,
 ): Promise<{ readonly effective: readonly EffectiveSetting[]; readonly error?: string }> {
   try {
+    const logLevel = logLevelIn(process.env);
     const effective = await readRolePolicy(options.role, {
       file: options.policy,
       overrides: policyOverrides(options),
     });
-    return { effective: listEffectiveSettings(effective) };
+    return {
+      effective: [
+        ...listEffectiveSettings(effective),
+        {
+          field: 'logLevel',
+          environmentName: LOG_LEVEL_VARIABLE,
+          value: logLevel,
+          source: process.env[LOG_LEVEL_VARIABLE] ? `environment ${LOG_LEVEL_VARIABLE}` : 'default',
+        },
+      ],
+    };
   } catch (error) {
     if (!(error instanceof TensorGuardError)) throw error;
     return { effective: [], error: error.message };

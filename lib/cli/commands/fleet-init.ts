@@ -23,6 +23,14 @@ interface FleetInitOptions {
   readonly postQuantumSignatures: boolean;
 }
 
+function askedEncryption(options: FleetInitOptions): Record<string, unknown> {
+  return {
+    custodians: options.custodians,
+    custodianThreshold: options.threshold,
+    ...(options.quorumFloor === 2 && { quorum: 2, allowQuorumOfTwo: true }),
+  };
+}
+
 export function fleetInitCommand(command: Command, output: () => Output): Command {
   return command
     .description('create a fleet on this machine, every role with keys of its own, to try out')
@@ -48,7 +56,14 @@ export function fleetInitCommand(command: Command, output: () => Output): Comman
       const out = output();
       const file: PolicyFile | undefined =
         options.policy === undefined ? undefined : await readPolicyFile(options.policy);
-      const { policy, preset } = effectivePolicy({ file, preset: options.preset, environment: {} });
+      // Without a file, a policy of what was asked for: the preset's four custodians would refuse every plan of another fleet.
+      const asked = file === undefined ? { encryption: askedEncryption(options) } : {};
+      const { policy, preset } = effectivePolicy({
+        file,
+        preset: options.preset,
+        environment: {},
+        overrides: asked,
+      });
       if (options.quorumFloor === 2) {
         out.warn(
           'Warning: with a quorum floor of 2, each of two contributors can subtract its own update from the average and ' +
@@ -69,7 +84,7 @@ export function fleetInitCommand(command: Command, output: () => Output): Comman
         maxUpdateBytes: policy.envelope.maxUpdateBytes,
         policyFile:
           options.policy === undefined
-            ? { name: 'policy.json', text: `${JSON.stringify({ preset }, null, 2)}\n` }
+            ? { name: 'policy.json', text: `${JSON.stringify({ preset, ...asked }, null, 2)}\n` }
             : { name: `policy${extname(options.policy)}`, text: await readFile(options.policy, 'utf8') },
         signatureAlgorithms: algorithms,
         defaults: { parameterSet: options.params, preset },

@@ -1,6 +1,6 @@
 /** One round from plan to average, in a directory, every step as its role takes it. */
 import { existsSync } from 'node:fs';
-import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ClientState, createClientState, openClientState } from '../../../lib/custody/client-state.js';
 import { answerRound, type CustodianIdentity } from '../../../lib/custody/custodian.js';
@@ -116,7 +116,7 @@ export class TestRound {
   /** The same round with everything that it has come to, in another directory. */
   async copyTo(directory: string): Promise<TestRound> {
     this.end();
-    await cp(this.directory, directory, { recursive: true });
+    await copyWhole(this.directory, directory);
     const { members, rosterFile, roster, planFile, plan, like, policy, options } = this;
     return new TestRound(directory, members, rosterFile, roster, planFile, plan, like, policy, options);
   }
@@ -327,6 +327,19 @@ export class TestRound {
   end(): void {
     for (const ledger of this.#ledgers.values()) ledger.close();
     this.#ledgers.clear();
+  }
+}
+
+/** SQLite's side files go whenever the garbage collector finishes a closed database: then the copy is made again. */
+async function copyWhole(from: string, to: string): Promise<void> {
+  for (let attempts = 10; ; attempts -= 1) {
+    try {
+      await cp(from, to, { recursive: true });
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempts === 0) throw error;
+      await rm(to, { recursive: true, force: true });
+    }
   }
 }
 
