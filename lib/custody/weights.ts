@@ -40,16 +40,30 @@ export function updateWeights(
   return update.weights;
 }
 
+/** Who has to be left out of a set so that its averages are averages, and why. */
+export interface Unbalanced {
+  readonly code: 'weights.below-quorum' | 'weights.overweight-client';
+  readonly clients: readonly string[];
+  readonly message: string;
+}
+
+interface Group {
+  sum: number;
+  largest: number;
+  largestClient: string;
+  readonly clients: string[];
+}
+
 /** The weights of one set of updates: what the owner divides by, and whether anyone has too much of it. */
 export class WeightTally {
-  readonly #groups: { sum: number; largest: number; largestClient: string; contributors: number }[];
+  readonly #groups: readonly Group[];
 
   constructor(private readonly plan: WeightedPlan) {
     this.#groups = Array.from({ length: weightGroups(plan) }, () => ({
       sum: 0,
       largest: 0,
       largestClient: '',
-      contributors: 0,
+      clients: [],
     }));
   }
 
@@ -58,7 +72,7 @@ export class WeightTally {
       const weight = weights[i] as number;
       if (weight === 0) continue;
       group.sum += weight;
-      group.contributors += 1;
+      group.clients.push(client);
       if (weight > group.largest) {
         group.largest = weight;
         group.largestClient = client;
@@ -72,35 +86,42 @@ export class WeightTally {
   }
 
   /**
-   * The client whose weight exceeds 2 / quorum of its module's; undefined where nobody's does. Integers: everyone
-   * comes to the same answer.
+   * What is wrong with the set, if anything: a module that some have trained and fewer than the quorum (one that nobody has
+   * trained is a sum of zeros and tells nothing), or a client with more than 2 / quorum of a module's weight. In integers:
+   * everyone comes to the same answer.
    */
-  overweightClient(): string | undefined {
-    return this.#groups.find(({ sum, largest }) => largest * this.plan.quorum > 2 * sum)?.largestClient;
+  unbalanced(): Unbalanced | undefined {
+    const { quorum, experts } = this.plan;
+    for (const [i, { clients }] of this.#groups.entries()) {
+      if (clients.length === 0 || clients.length >= quorum) continue;
+      return {
+        code: 'weights.below-quorum',
+        clients,
+        message:
+          `${clients.length} clients have a weight in the modules of "${experts?.[i]?.name ?? 'all'}", and the plan's quorum of ` +
+          `${quorum} holds for each module. They can take part once more have trained it.`,
+      };
+    }
+    const heavy = this.#groups.find(({ sum, largest }) => largest * quorum > 2 * sum);
+    return (
+      heavy && {
+        code: 'weights.overweight-client',
+        clients: [heavy.largestClient],
+        message: `"${heavy.largestClient}" has more than 2/${quorum} of a module's weight: the average would be its own. Leave its update out.`,
+      }
+    );
   }
 
-  /**
-   * A module that nobody has trained is a sum of zeros and tells nothing; one that is trained needs the quorum.
-   *
-   * @throws RefusedError `weights.below-quorum`, `weights.overweight-client`
-   */
+  /** @throws RefusedError `weights.below-quorum`, `weights.overweight-client` */
   requireBalanced(): void {
-    const { quorum, experts } = this.plan;
-    for (const [i, { contributors }] of this.#groups.entries()) {
-      if (contributors > 0 && contributors < quorum) {
-        throw new RefusedError(
-          'weights.below-quorum',
-          `${contributors} clients have a weight in the modules of "${experts?.[i]?.name ?? 'all'}"; the plan's quorum of ` +
-            `${quorum} holds for each. Wait for more updates.`,
-        );
-      }
-    }
-    const client = this.overweightClient();
-    if (client !== undefined) {
-      throw new RefusedError(
-        'weights.overweight-client',
-        `"${client}" has more than 2/${quorum} of a module's weight: the average would be its own. Leave its update out.`,
-      );
-    }
+    const unbalanced = this.unbalanced();
+    if (unbalanced === undefined) return;
+    throw refusalOf(unbalanced);
   }
+}
+
+export function refusalOf({ code, message }: Unbalanced): RefusedError {
+  return code === 'weights.below-quorum'
+    ? new RefusedError('weights.below-quorum', message)
+    : new RefusedError('weights.overweight-client', message);
 }

@@ -4,6 +4,7 @@
  * Which coordinates, on which grid, is public and the same for all clients of a round. What of the delta decides anything
  * is its norm alone, which scales it down to the clip.
  */
+import { firstNonFinite } from '../adapter/finite-values.js';
 import { FormatError } from '../errors.js';
 import { sampleKey, signKey } from '../lwe/streams.js';
 import type { PlanBody } from '../package/messages/plan.js';
@@ -53,7 +54,7 @@ function addTo(sum: Float32Array, values: Float32Array): void {
 }
 
 function requireFinite({ tensor }: TensorPlace, values: Float32Array): void {
-  const at = values.findIndex((value) => !Number.isFinite(value));
+  const at = firstNonFinite(values);
   if (at < 0) return;
   throw new FormatError(
     'pipeline.non-finite',

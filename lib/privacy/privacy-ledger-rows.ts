@@ -17,6 +17,7 @@ export const description: DatabaseDescription = {
       fleet TEXT NOT NULL,
       policy TEXT NOT NULL,
       round INTEGER NOT NULL,
+      client TEXT NOT NULL,
       mechanism TEXT NOT NULL,
       client_variance INTEGER NOT NULL,
       honest INTEGER NOT NULL,
@@ -49,6 +50,7 @@ export const spendRow = z.object({
   fleet: z.string(),
   policy: z.string(),
   round: z.int(),
+  client: z.string(),
   ...releaseColumns,
   head: blobColumn,
 });
@@ -75,18 +77,19 @@ export function releaseOf(row: SpendRow | GroupRow): Release {
 }
 
 export function spendOf(row: SpendRow): Spend {
-  const { plan, fleet, policy, round } = row;
-  return { plan, fleet, policy, round, release: releaseOf(row), samplerDelta: row.sampler_delta };
+  const { plan, fleet, policy, round, client } = row;
+  return { plan, fleet, policy, round, client, release: releaseOf(row), samplerDelta: row.sampler_delta };
 }
 
 export function rowOf(entry: number, spend: Spend, before: Uint8Array): SpendRow {
-  const { plan, fleet, policy, round, release } = spend;
+  const { plan, fleet, policy, round, client, release } = spend;
   const row = {
     entry,
     plan,
     fleet,
     policy,
     round,
+    client,
     mechanism: release.mechanism,
     client_variance: release.clientVariance,
     honest: release.honest,
@@ -114,6 +117,7 @@ export function nextHead(before: Uint8Array, row: Omit<SpendRow, 'head'>): Uint8
     row.fleet,
     row.policy,
     row.round,
+    row.client,
     row.mechanism,
     row.client_variance,
     row.honest,

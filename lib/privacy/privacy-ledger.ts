@@ -101,7 +101,8 @@ export class PrivacyLedger {
    * Records a release unless it exceeds the budget; on the disk when this returns. Call it before sealing, and seal
    * only if it returns. The same plan again, with the same release, counts once and is never refused.
    *
-   * @throws RefusedError `privacy.budget-exhausted` (nothing recorded), `privacy.plan-has-another-release`
+   * @throws RefusedError `privacy.budget-exhausted` (nothing recorded), `privacy.plan-has-another-release`,
+   *   `privacy.plan-has-another-client`
    * @throws ParameterError `privacy.bad-budget`, `privacy.bad-release`, `privacy.bad-sampler-delta`,
    *   `privacy.bad-spend`
    * @throws EnvironmentError `storage.busy`, `storage.failed`
@@ -175,6 +176,8 @@ export class PrivacyLedger {
     if (recorded === undefined) {
       return { ...askBudget(budget, this.spent(), next), replayed: false };
     }
+    // Two robots of one site in one sum shift it by twice the sensitivity, which costs four times as much, not twice.
+    if (recorded.client !== spend.client) throw anotherClient(recorded, spend);
     if (!sameSpend(spendOf(recorded), spend)) {
       throw anotherRelease(recorded);
     }
@@ -215,6 +218,15 @@ export class PrivacyLedger {
   private rows(): SpendRow[] {
     return this.database.all(spendRow, 'SELECT * FROM spend ORDER BY entry');
   }
+}
+
+function anotherClient(row: SpendRow, spend: Spend): RefusedError {
+  return new RefusedError(
+    'privacy.plan-has-another-client',
+    `"${row.client}" has taken part in round ${row.round} with this site's budget, so "${spend.client}" cannot: what two of its ` +
+      'robots release in one sum protects the site less than the budget says. Let one robot a round take part, or give ' +
+      'each a ledger of its own.',
+  );
 }
 
 function anotherRelease(row: SpendRow): RefusedError {

@@ -10,6 +10,8 @@ export interface Spend {
   readonly fleet: string;
   readonly policy: string;
   readonly round: number;
+  /** Who releases; of a site's robots one takes part in a private round. */
+  readonly client: string;
   readonly release: Release;
   /** Distance of the release's noise from the exact mechanism: `samplerDelta(release, table.totalVariation)`. */
   readonly samplerDelta: number;
@@ -30,6 +32,7 @@ const spendSchema = z.object({
   fleet: name,
   policy: name,
   round: z.int().min(0),
+  client: name,
 });
 
 /** @throws ParameterError `privacy.bad-spend`, `privacy.bad-release`, `privacy.bad-sampler-delta` */

@@ -67,7 +67,10 @@ export async function requirePlannedAdapter(
   peftTypes?: readonly string[],
 ): Promise<void> {
   const schema = adapterSchema(adapter.tensors);
-  if (Buffer.compare(adapterSchemaFingerprint(schema), plan.adapterSchema) !== 0) {
+  const own = adapterSchemaFingerprint(schema);
+  // Its list too, which the fingerprint beside it does not bind: found here, nothing is claimed or spent for it.
+  const listed = adapterSchemaFingerprint(plannedTensors(plan));
+  if (Buffer.compare(own, plan.adapterSchema) !== 0 || Buffer.compare(own, listed) !== 0) {
     const planned = new Map(
       plannedTensors(plan).map(({ name, shape, dtype }) => [name, `${dtype} [${shape.join(', ')}]`]),
     );

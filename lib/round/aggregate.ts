@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { sharesSectionBytes } from '../custody/sharing.js';
 import type { TrustedPlan } from '../custody/trusted-plan.js';
 import { checkShares, checkUpdate } from '../custody/trusted-update.js';
-import { updateWeights, WeightTally } from '../custody/weights.js';
+import { refusalOf, type Unbalanced, updateWeights, WeightTally } from '../custody/weights.js';
 import { RefusedError, TensorGuardError } from '../errors.js';
 import { compareBytes } from '../package/fingerprint.js';
 import type { AggregateBody, RefusedUpdate } from '../package/messages/aggregate.js';
@@ -61,7 +61,7 @@ class Round {
   constructor(
     private readonly options: AggregateOptions,
     private readonly spool: Spool,
-    private readonly overweight: ReadonlySet<string>,
+    private readonly leftOut: ReadonlyMap<string, Unbalanced>,
   ) {
     this.tally = new WeightTally(options.plan.body);
     this.sum = new CiphertextSum(options.plan.arithmetic);
@@ -94,12 +94,8 @@ class Round {
     const { client } = container.body;
     await checkUpdate(container, plan);
     requireTrainingWithinPolicy(this.options.policy, container.body.safety ?? {});
-    if (this.overweight.has(client)) {
-      throw new RefusedError(
-        'update.overweight',
-        `"${client}" would have more than 2/${plan.body.quorum} of a module's weight: the average would be its own.`,
-      );
-    }
+    const unbalanced = this.leftOut.get(client);
+    if (unbalanced !== undefined) throw refusalOf(unbalanced);
     if (this.#clients.has(client)) {
       throw new RefusedError(
         'update.duplicate-client',
@@ -134,7 +130,8 @@ class Round {
  * Verifies and sums updates, and writes the signed aggregate to `out`. What must be refused is left out, with its reason
  * in the aggregate. Memory for a few updates and for the list of who took part: sealed shares wait on the disk.
  *
- * Whether a client has too much of a module's weight is known only when all are in; the sum is then made again without it.
+ * Whether a client has too much of a module's weight, or too few others have trained one, is known only when all are in; the
+ * sum is then made again without those clients.
  *
  * @throws RefusedError `aggregate.below-quorum`, `weights.*`, `policy.*`; with `strict`, the first update's own error
  */
@@ -143,11 +140,11 @@ export async function aggregateUpdates(options: AggregateOptions): Promise<Aggre
   requirePlanAllowed(policy, plan, 'aggregator');
   const paths: string[] = [];
   for await (const path of options.updates) paths.push(path);
-  const overweight = new Set<string>();
+  const leftOut = new Map<string, Unbalanced>();
   for (;;) {
-    const outcome = await sumOnce(options, paths, overweight);
-    if (typeof outcome !== 'string') return outcome;
-    overweight.add(outcome);
+    const outcome = await sumOnce(options, paths, leftOut);
+    if (!('clients' in outcome)) return outcome;
+    for (const client of outcome.clients) leftOut.set(client, outcome);
   }
 }
 
@@ -161,22 +158,22 @@ function requireQuorum({ plan }: AggregateOptions, { accepted, refused }: Round,
   );
 }
 
-/** @returns the aggregation, or a client whose weight is too large among those that were accepted */
+/** @returns the aggregation, or who has to be left out of it */
 async function sumOnce(
   options: AggregateOptions,
   paths: readonly string[],
-  overweight: ReadonlySet<string>,
-): Promise<Aggregation | string> {
+  leftOut: ReadonlyMap<string, Unbalanced>,
+): Promise<Aggregation | Unbalanced> {
   const spool = await Spool.open();
   try {
-    const round = new Round(options, spool, overweight);
+    const round = new Round(options, spool, leftOut);
     for (const [done, path] of paths.entries()) {
       await round.take(path);
       options.onProgress?.(done + 1);
     }
     requireQuorum(options, round, paths.length);
-    const tooHeavy = round.tally.overweightClient();
-    if (tooHeavy !== undefined && options.strict !== true) return tooHeavy;
+    const unbalanced = round.tally.unbalanced();
+    if (unbalanced !== undefined && options.strict !== true) return unbalanced;
     round.tally.requireBalanced();
     const { accepted, refused } = round;
     accepted.sort((a, b) => compareBytes(a.update, b.update));

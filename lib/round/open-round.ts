@@ -113,21 +113,47 @@ interface OpenedSums {
   readonly weights: readonly number[];
 }
 
-/** The frozen tensors of a round are the base's. */
-function frozenTensors({ plan }: OpenOptions, base: PeftAdapter | undefined): TensorToWrite[] {
-  const { frozen } = plan.body;
-  if (frozen === undefined) return [];
-  if (base === undefined) {
-    throw new ParameterError(
-      'open.frozen-needs-base',
-      "The round sends LoRA's B alone; A is that of the base adapter. Pass it: --base ADAPTER_DIR.",
-    );
+/** What the average is written onto. */
+interface Target {
+  readonly base: PeftAdapter | undefined;
+  readonly configBytes: Uint8Array;
+}
+
+/** Opened before anything is: a round whose average cannot be written must not be on record as opened. */
+async function openTarget({ plan, owner, base: directory }: OpenOptions): Promise<Target> {
+  const { peftTypes } = owner.policy.envelope;
+  if (directory === undefined) {
+    if (plan.body.frozen !== undefined) {
+      throw new ParameterError(
+        'open.frozen-needs-base',
+        "The round sends LoRA's B alone; A is that of the base adapter. Pass it: --base ADAPTER_DIR.",
+      );
+    }
+    if (plan.body.adapterConfig === undefined) {
+      throw new ParameterError(
+        'open.no-config',
+        'The plan carries no adapter configuration. Pass a base adapter, whose configuration is then written.',
+      );
+    }
+    return { base: undefined, configBytes: plan.body.adapterConfig };
   }
-  return frozen.tensors.map(({ name, shape, dtype }) => ({
+  const base = await loadPeftAdapter(directory, { peftTypes });
+  try {
+    await requirePlannedAdapter(plan.body, base, directory, peftTypes);
+  } catch (error) {
+    await base.tensors.close();
+    throw error;
+  }
+  return { base, configBytes: base.configBytes };
+}
+
+/** The frozen tensors of a round are the base's. */
+function frozenTensors({ plan }: OpenOptions, { base }: Target): TensorToWrite[] {
+  return (plan.body.frozen?.tensors ?? []).map(({ name, shape, dtype }) => ({
     name,
     shape,
     dtype,
-    data: (out) => base.tensors.readTensor(name, out),
+    data: (out) => (base as PeftAdapter).tensors.readTensor(name, out),
   }));
 }
 
@@ -146,39 +172,30 @@ async function averageTensor(
   }
 }
 
-async function writeAverage(options: OpenOptions, opened: OpenedSums): Promise<void> {
+async function writeAverage(options: OpenOptions, opened: OpenedSums, target: Target): Promise<void> {
   const { plan, owner } = options;
-  const { peftTypes } = owner.policy.envelope;
-  const base = options.base === undefined ? undefined : await loadPeftAdapter(options.base, { peftTypes });
-  try {
-    if (base !== undefined) await requirePlannedAdapter(plan.body, base, options.base as string, peftTypes);
-    const configBytes = base?.configBytes ?? plan.body.adapterConfig;
-    if (configBytes === undefined) {
-      throw new ParameterError(
-        'open.no-config',
-        'The plan carries no adapter configuration. Pass a base adapter, whose configuration is then written.',
-      );
-    }
-    const averaged = tensorPlaces(plan.body).map((place): TensorToWrite => {
-      const { name, shape, dtype } = place.tensor;
-      return {
-        name,
-        shape,
-        dtype,
-        data: async (out) => {
-          await averageTensor(options, opened, place, out);
-          if (base === undefined) return;
-          const start = new Float32Array(place.elementCount);
-          await base.tensors.readTensor(name, start);
-          for (let i = 0; i < out.length; i += 1) out[i] = (out[i] as number) + (start[i] as number);
-        },
-      };
-    });
-    const tensors = [...averaged, ...frozenTensors(options, base)];
-    await writePeftAdapter(options.out, { configBytes, tensors }, { peftTypes });
-  } finally {
-    await base?.tensors.close();
-  }
+  const { base, configBytes } = target;
+  const averaged = tensorPlaces(plan.body).map((place): TensorToWrite => {
+    const { name, shape, dtype } = place.tensor;
+    return {
+      name,
+      shape,
+      dtype,
+      data: async (out) => {
+        await averageTensor(options, opened, place, out);
+        if (base === undefined) return;
+        const start = new Float32Array(place.elementCount);
+        await base.tensors.readTensor(name, start);
+        for (let i = 0; i < out.length; i += 1) out[i] = (out[i] as number) + (start[i] as number);
+      },
+    };
+  });
+  const tensors = [...averaged, ...frozenTensors(options, target)];
+  await writePeftAdapter(
+    options.out,
+    { configBytes, tensors },
+    { peftTypes: owner.policy.envelope.peftTypes },
+  );
 }
 
 async function openSum(
@@ -239,10 +256,15 @@ export async function openRound(options: OpenOptions): Promise<OpenedRoundReport
   const container = await openContainer(options.aggregate, 'aggregate');
   try {
     requirePlanAllowed(owner.policy, plan, 'owner');
-    const { opened, report } = await openSum(options, container);
-    await writeAverage(options, opened);
-    opened.sums.fill(0);
-    return report;
+    const target = await openTarget(options);
+    try {
+      const { opened, report } = await openSum(options, container);
+      await writeAverage(options, opened, target);
+      opened.sums.fill(0);
+      return report;
+    } finally {
+      await target.base?.tensors.close();
+    }
   } finally {
     await container.close();
   }

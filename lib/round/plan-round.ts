@@ -10,7 +10,13 @@ import { sharesSectionBytes } from '../custody/sharing.js';
 import { checkPlan, headerAllowanceBytes } from '../custody/trusted-plan.js';
 import { ParameterError, RefusedError } from '../errors.js';
 import type { ParameterSetName } from '../lwe/parameters.js';
-import { type PlanArithmetic, PlanDoesNotFitError, planArithmetic } from '../lwe/plan.js';
+import {
+  MAX_SEGMENTS,
+  type PlanArithmetic,
+  PlanDoesNotFitError,
+  planArithmetic,
+  segmentArithmetic,
+} from '../lwe/plan.js';
 import {
   MAX_ADAPTER_CONFIG_BYTES,
   type PlanBody,
@@ -141,7 +147,8 @@ function compressionRequest(
   energies: ReadonlyMap<string, TensorEnergy>,
 ): CompressionRequest {
   const { roster, policy, maxClients, parameterSet } = options;
-  const { keepRatio, keepRatios, bits, rotation, maxRelativeError } = policy.training;
+  const { keepRatio, keepRatios, rotation, maxRelativeError } = policy.training;
+  const bits = fittingBits(options, sent);
   const overrides = keepRatios.map((entry) => ({
     matches: compilePatterns(entry.modules),
     keepRatio: entry.keepRatio,
@@ -154,7 +161,7 @@ function compressionRequest(
   const overhead = sharesSectionBytes(sharing) + headerAllowanceBytes(sent);
   const isPrivate = policy.privacy.mechanism !== 'none';
   const clip = options.clip ?? (isPrivate ? policy.privacy.clip : undefined);
-  const adaptive = keepRatio === 'auto' || bits.min !== bits.max;
+  const adaptive = keepRatio === 'auto' || policy.training.bits.min !== policy.training.bits.max;
   return {
     tensors: sent.map(({ name, shape }) => {
       const { module } = classifyTensor(name);
@@ -204,19 +211,35 @@ function roomFor(limitBytes: number, overheadBytes: number, setting: string): nu
   );
 }
 
-/** A plan that asks for more clients or bits than fit is told so before anything is allocated by size. */
-function requireFitting(options: PlanOptions): void {
-  const { parameterSet, maxClients, policy } = options;
-  try {
-    planArithmetic({
-      parameterSet,
-      maxClients,
-      segments: [{ bits: policy.training.bits.max, valueCount: 1 }],
-    });
-  } catch (error) {
-    if (error instanceof PlanDoesNotFitError && policy.training.bits.min < policy.training.bits.max) return;
-    throw error;
+/**
+ * The widths that fit so many clients, of those that the policy admits. A plan for which none fits is told so before anything
+ * is allocated by size. (A private round has no choice of widths: its own arithmetic says what does not fit.)
+ */
+function fittingBits(
+  { parameterSet, maxClients, policy }: PlanOptions,
+  sent: readonly TensorSchema[],
+): Policy['training']['bits'] {
+  const { min, max } = policy.training.bits;
+  const valueCount = sent.reduce((sum, { name, shape }) => sum + countElements(name, shape), 0);
+  for (let bits = max; ; bits -= 1) {
+    try {
+      segmentArithmetic({ parameterSet, maxClients, bits, valueCount, segments: MAX_SEGMENTS });
+      return policy.privacy.mechanism === 'none' ? { min, max: bits } : { min, max };
+    } catch (error) {
+      if (!(error instanceof PlanDoesNotFitError) || bits === min) throw error;
+    }
   }
+}
+
+/** A quorum that cannot be met costs every client its delta and its privacy budget, for nothing. */
+function requireReachable({ body }: TrustedRoster, quorum: number): void {
+  const active = body.clients.filter(({ status }) => status === 'active').length;
+  if (quorum <= active) return;
+  throw new RefusedError(
+    'plan.outside-roster',
+    `The quorum is ${quorum}, and the roster (version ${body.version}) has ${active} active clients: the round could not be ` +
+      'opened. Lower the quorum (--quorum, encryption.quorum), or enrol more clients.',
+  );
 }
 
 async function planFrom(
@@ -226,13 +249,13 @@ async function planFrom(
 ): Promise<PlannedRound> {
   const { roster, policy } = options;
   const quorum = options.quorum ?? policy.encryption.quorum;
+  requireReachable(roster, quorum);
   const schema = adapterSchema(like.tensors);
   const { sent, frozen } = selectTensors(schema, {
     mode: policy.training.loraMode,
     fullLayers: compilePatterns(policy.envelope.fullLayers),
     allowedModules: compilePatterns(policy.envelope.allowedModules),
   });
-  requireFitting(options);
   const energies = await publicEnergies(like, base, sent);
   const compression = planCompression(compressionRequest(options, quorum, sent, energies));
   const { experts, expertOf } = arrange(options, sent);

@@ -1,5 +1,6 @@
 /** The noise of a round, as its plan has it. */
 import type { TrustedPlan } from '../custody/trusted-plan.js';
+import { FormatError } from '../errors.js';
 import type { PlanBody, PlanPrivacy } from '../package/messages/plan.js';
 import { addNoise } from '../pipeline/noise.js';
 import type { Policy } from '../policy/policy.js';
@@ -8,6 +9,7 @@ import { drawsOf, noiseTable } from '../privacy/noise-table.js';
 import type { PrivacyLedger, SpendRequest } from '../privacy/privacy-ledger.js';
 import type { Release } from '../privacy/release.js';
 import { samplerDelta } from '../privacy/sampler-distance.js';
+import { roundingBound } from '../privacy/sensitivity.js';
 
 export const PRIVACY_LEDGER_FILE = 'privacy.sqlite';
 
@@ -48,7 +50,11 @@ export function roundEpsilon(
 }
 
 /** What sealing under this plan spends; undefined where it adds no noise. */
-export function spendOf(plan: TrustedPlan, account: PrivacyAccount): SpendRequest | undefined {
+export function spendOf(
+  plan: TrustedPlan,
+  client: string,
+  account: PrivacyAccount,
+): SpendRequest | undefined {
   const { privacy, quorum, fleet, policy, round } = plan.body;
   if (privacy === undefined) return undefined;
   const release = releaseOf(privacy, plan.arithmetic.valueCount, quorum);
@@ -57,10 +63,33 @@ export function spendOf(plan: TrustedPlan, account: PrivacyAccount): SpendReques
     fleet,
     policy,
     round,
+    client,
     release,
     samplerDelta: samplerDelta(release),
     budget: account.budget,
   };
+}
+
+/** The coordinator computes the bound on a clip of 1; nothing that matters is nearer to it. */
+const BOUND_SLACK = 1e-6;
+
+/**
+ * Refuses a plan whose sensitivity is below what roundings of a full clip keep: whether a client could then seal at all
+ * would depend on its delta, which tells what no noise covers.
+ *
+ * @throws FormatError `pipeline.sensitivity`
+ */
+export function requireLikelyRounding({ privacy, clip, tensors }: PlanBody): void {
+  if (privacy === undefined) return;
+  const dimension = tensors.reduce((sum, { kept }) => sum + kept, 0);
+  const scale = (tensors[0] as PlanBody['tensors'][number]).scale;
+  const { l2Squared } = roundingBound({ clip, scale, dimension });
+  if (privacy.l2Squared + 1 >= l2Squared * (1 - BOUND_SLACK)) return;
+  throw new FormatError(
+    'pipeline.sensitivity',
+    `The plan's sensitivity, l2Squared = ${privacy.l2Squared}, is below the ${l2Squared} that its clip and scale need: large ` +
+      'deltas could not be sealed, and that would show. Ask the coordinator for a plan made by this version.',
+  );
 }
 
 /**

@@ -13,7 +13,12 @@ import { effectiveNoiseMultiplier, type TrustedPlan } from '../custody/trusted-p
 import { weightGroups } from '../custody/weights.js';
 import { ParameterError, RefusedError } from '../errors.js';
 import { writeFileAtomically } from '../files.js';
-import { UPDATE_SCHEMA_VERSION, type UpdateBody, WEIGHT_ONE } from '../package/messages/update.js';
+import {
+  LEAST_WEIGHT,
+  UPDATE_SCHEMA_VERSION,
+  type UpdateBody,
+  WEIGHT_ONE,
+} from '../package/messages/update.js';
 import { bucketSafety } from '../package/safety-buckets.js';
 import type { SigningKey } from '../package/signing-key.js';
 import { encodeContainer, writeEncodedContainer } from '../package/writer.js';
@@ -33,7 +38,7 @@ import type { SpendOutcome, SpendRequest } from '../privacy/privacy-ledger.js';
 import { AdapterDelta } from './adapter-delta.js';
 import { keepRatioOf, requirePlanAllowed } from './plan-facts.js';
 import { residualShape, settleResiduals } from './residuals.js';
-import { addPlannedNoise, type PrivacyAccount, spendOf } from './round-privacy.js';
+import { addPlannedNoise, type PrivacyAccount, requireLikelyRounding, spendOf } from './round-privacy.js';
 
 export interface ClientIdentity {
   readonly id: string;
@@ -108,13 +113,14 @@ function requireAllowed(options: SealOptions): SpendRequest | undefined {
   requireTrainingWithinPolicy(client.policy, training?.safety ?? {});
   weightsOf(options);
   if (plan.body.privacy === undefined) return undefined;
+  requireLikelyRounding(plan.body);
   if (client.privacy === undefined) {
     throw new ParameterError(
       'privacy.no-ledger',
       `The plan adds noise, and "${client.id}" has no privacy ledger to count it in. Open one, or create it.`,
     );
   }
-  const spend = spendOf(plan, client.privacy);
+  const spend = spendOf(plan, client.id, client.privacy);
   if (spend !== undefined) client.privacy.ledger.preview(spend);
   return spend;
 }
@@ -143,11 +149,14 @@ function weightsOf({ plan, training }: SealOptions): number[] {
     );
   }
   const shares = experts?.map(({ name, weight }) => Math.min(1, training?.experts?.[name] ?? weight)) ?? [1];
-  const weights = shares.map((share) => Math.round(share * amount * WEIGHT_ONE));
+  // What would count for less than the least weight does not count at all.
+  const weights = shares
+    .map((share) => Math.round(share * amount * WEIGHT_ONE))
+    .map((weight) => (weight < LEAST_WEIGHT ? 0 : weight));
   if (weights.every((weight) => weight === 0)) {
     throw new RefusedError(
       'seal.no-weight',
-      'The declared training gives every module a weight of 0: there is nothing to send.',
+      'The declared training gives every module a weight below 1/16: there is nothing to send. Take part once more is trained.',
     );
   }
   return weights;
@@ -401,6 +410,8 @@ export async function sealUpdate(options: SealOptions): Promise<SealedUpdateFile
       residual: client.residuals !== undefined,
     });
     if (claim !== 'new') return { ...claim, replayed: true };
+    // Another process may have closed the round that had the residual since this one looked: what that sent comes off first.
+    if (client.residuals !== undefined) await settleResiduals(client.residuals, client.state);
     const spent = spend && client.privacy?.ledger.spend(spend);
     return await sealClaimed(options, delta, deltaDigest, spent);
   } finally {

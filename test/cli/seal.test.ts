@@ -125,4 +125,19 @@ describe('seal', function () {
     const { document } = await succeed(sealFor(3, FRESH, '--close', 'R2.tgc', '--out', 'U3.tgu'), { cwd });
     expect(document['replayed']).to.equal(false);
   });
+
+  it('takes what an opened round lost into the next one, once it was given that round’s close record', async () => {
+    const next = ['plan', '--fleet', 'fleet', '--like', 'adapters/start', '--round', '2', '--out', 'R2.tgp'];
+    await succeed(next, { cwd });
+    const sealNext = (adapter: number, client: number, ...more: string[]): string[] => [
+      ...['seal', adapterDirectory(adapter), '--plan', 'R2.tgp', '--client', clientDirectory(client)],
+      ...[...more, '--out', `next-${client}.tgu`],
+    ];
+    const first = await succeed(sealNext(FRESH, 1), { cwd });
+    expect(first.document).to.include({ residualUsed: false, replayed: false });
+    const second = await succeed(sealNext(FRESH, 2, '--close', 'R.tgc'), { cwd });
+    expect(second.document).to.include({ residualUsed: true, replayed: false });
+    const without = sealNext(FRESH, 3, '--close', 'R.tgc', '--set', 'training.errorFeedback=false');
+    expect((await succeed(without, { cwd })).document).to.include({ residualUsed: false });
+  });
 });

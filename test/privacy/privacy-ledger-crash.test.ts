@@ -50,7 +50,7 @@ describe('the privacy ledger, its process killed', () => {
       phases.add(`${recorded.length} recorded, ${sealed.length} sealed`);
       for (const [round, plan] of argument.plans.entries()) {
         const { replayed } = ledger.spend({
-          ...{ plan: bytes32(plan), fleet: 'fleet', policy: 'policy', round },
+          ...{ plan: bytes32(plan), fleet: 'fleet', policy: 'policy', round, client: 'client' },
           ...{ release: release(), samplerDelta: 1e-13 },
           budget: { epsilon: 2, delta: 1e-5, hardStop: true },
         });

@@ -58,7 +58,7 @@ describe('the privacy ledger against a model', () => {
           const { plan, epsilon, delta, hardStop } = next;
           const outcome = await outcomeOf(async () =>
             (next.preview ? ledger.preview : ledger.spend).call(ledger, {
-              ...{ plan: bytes32(plan), fleet: 'fleet', policy: 'policy', round: 1 },
+              ...{ plan: bytes32(plan), fleet: 'fleet', policy: 'policy', round: 1, client: 'client' },
               ...{ release: releases[next.release] as Release, samplerDelta: 0 },
               budget: { epsilon, delta, hardStop },
             }),

@@ -15,7 +15,7 @@ async function filledLedger(releases = 3): Promise<string> {
   const ledger = await createPrivacyLedger(path);
   for (let round = 1; round <= releases; round += 1) {
     ledger.spend({
-      ...{ plan: bytes32(`plan ${round}`), fleet: 'fleet', policy: 'policy', round },
+      ...{ plan: bytes32(`plan ${round}`), fleet: 'fleet', policy: 'policy', round, client: 'client' },
       ...{ release: release(), samplerDelta: 1e-13 },
       budget: { epsilon: 100, delta: 1e-5, hardStop: true },
     });

@@ -23,7 +23,7 @@ const budget = { epsilon: 2, delta: 1e-5, hardStop: true };
 
 function request(plan: string, change: Partial<SpendRequest> = {}): SpendRequest {
   return {
-    ...{ plan: bytes32(plan), fleet: 'fleet', policy: 'policy', round: 1 },
+    ...{ plan: bytes32(plan), fleet: 'fleet', policy: 'policy', round: 1, client: 'client' },
     ...{ release: release(), samplerDelta: 1e-13, budget },
     ...change,
   };
@@ -106,6 +106,14 @@ describe('the privacy ledger', () => {
     ]) {
       await expectRefusal('privacy.plan-has-another-release', () => ledger.spend(request('plan 1', change)));
     }
+    expect(ledger.status({ budget }).releases).to.equal(1);
+  });
+
+  it('refuses a second client under a recorded plan: two shifts in one sum are more than two releases', async () => {
+    ledger.spend(request('plan 1'));
+    await expectRefusal('privacy.plan-has-another-client', () =>
+      ledger.spend(request('plan 1', { client: 'another' })),
+    );
     expect(ledger.status({ budget }).releases).to.equal(1);
   });
 

@@ -242,12 +242,12 @@ describe('a round of experts', () => {
   it('leaves out a client that would have too much of a module, with its reason', async () => {
     const round = await start(options);
     const updates: string[] = [];
-    for (const number of [1, 2, 3, 4]) updates.push((await round.seal(number, declaring(1, 0.05))).stored);
+    for (const number of [1, 2, 3, 4]) updates.push((await round.seal(number, declaring(1, 0.1))).stored);
     updates.push((await round.seal(5, declaring(1, 1))).stored);
     const { accepted, refused, out } = await round.aggregateLeniently(updates);
     expect(accepted).to.equal(4);
     expect(refused.map(({ client, code }) => ({ client, code }))).to.deep.equal([
-      { client: 'client-5', code: 'update.overweight' },
+      { client: 'client-5', code: 'weights.overweight-client' },
     ]);
     const container = await openContainer(out, 'aggregate');
     const { body } = container;
@@ -257,7 +257,7 @@ describe('a round of experts', () => {
     const opened = await round.open(out, await round.answers(out, [1, 2]));
     await expectAverage(
       opened.out,
-      await round.expected({ numbers: [1, 2, 3, 4], weights: Array(4).fill([1, 3277 / 65_536]) }),
+      await round.expected({ numbers: [1, 2, 3, 4], weights: Array(4).fill([1, 6554 / 65_536]) }),
     );
     round.end();
   });
@@ -267,13 +267,35 @@ describe('a round of experts', () => {
     const updates: string[] = [];
     for (const number of [1, 2]) updates.push((await round.seal(number, declaring(1, 1))).stored);
     for (const number of [3, 4]) updates.push((await round.seal(number, declaring(1, 0))).stored);
-    await expectRefusal('weights.below-quorum', () => round.aggregateLeniently(updates));
+    const refusal = await expectRefusal('aggregate.below-quorum', () => round.aggregateLeniently(updates));
+    expect(refusal.message).to.include('weights.below-quorum');
+    await expectRefusal('weights.below-quorum', () => round.aggregate(updates));
     // An aggregator that does not mind: it believes in a quorum of two.
     const lax = { ...round.plan, body: { ...round.plan.body, quorum: 2 } };
     const policy = { ...round.policy, encryption: { ...round.policy.encryption, quorum: 2 } };
     const { out } = await round.aggregateLeniently(updates, { plan: lax, policy });
     await expectRefusal('weights.below-quorum', () => round.answers(out, [1]));
     await expectRefusal('weights.below-quorum', () => round.open(out, []));
+    round.end();
+  });
+
+  it('leaves out those who trained a module that too few have, and averages the others', async () => {
+    const round = await start(options);
+    const updates: string[] = [];
+    for (const number of [1, 2, 3]) updates.push((await round.seal(number, declaring(1, 0))).stored);
+    updates.push((await round.seal(4, declaring(1, 1))).stored);
+    const { accepted, refused } = await round.aggregateLeniently(updates);
+    expect(accepted).to.equal(3);
+    expect(refused.map(({ client, code }) => ({ client, code }))).to.deep.equal([
+      { client: 'client-4', code: 'weights.below-quorum' },
+    ]);
+    round.end();
+  });
+
+  it('counts a share below 1/16 as none', async () => {
+    const round = await start(options);
+    expect((await round.seal(1, declaring(1, 0.06))).report?.weights).to.deep.equal([65_536, 0]);
+    expect((await round.seal(2, declaring(1, 0.0626))).report?.weights[1]).to.be.at.least(4096);
     round.end();
   });
 

@@ -249,7 +249,14 @@ describe('the privacy budget of a client', function () {
     await round.asClient(1, async ({ privacy }) => {
       const { ledger, budget } = privacy as NonNullable<typeof privacy>;
       const release = releaseOf(noiseOf(round), round.plan.arithmetic.valueCount, 3);
-      const request = { plan: new Uint8Array(32), fleet: 'acme', policy: 'pick', round: 2, budget };
+      const request = {
+        plan: new Uint8Array(32),
+        fleet: 'acme',
+        policy: 'pick',
+        round: 2,
+        client: 'client-1',
+        budget,
+      };
       for (const field of ['clientVariance', 'l2Squared', 'honest', 'dimension'] as const) {
         await expectRefusal('privacy.bad-release', () =>
           ledger.spend({ ...request, samplerDelta: 0, release: { ...release, [field]: -release[field] } }),

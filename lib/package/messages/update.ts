@@ -18,6 +18,12 @@ import { MAX_EXPERTS } from './plan.js';
 
 export const UPDATE_SCHEMA_VERSION = '1.0.0';
 
+/**
+ * The least weight but 0. The owner divides by the sum of weights: smaller ones would magnify rounding and noise, and what a
+ * client that lies about its weight can do.
+ */
+export const LEAST_WEIGHT = 2 ** 12;
+
 /** A weight of 1. Integers, so that everyone adds them alike. */
 export const WEIGHT_ONE = 2 ** 16;
 
@@ -78,9 +84,17 @@ export const updateSchema = z.strictObject({
     .optional(),
   /**
    * What the client multiplied its values by, in units of 2^-16: one for each of the plan's experts, or one where it has
-   * none. Absent: 1 everywhere.
+   * none; 0, or 1/16 at least. Absent: 1 everywhere.
    */
-  weights: z.array(integerSchema(0, WEIGHT_ONE)).min(1).max(MAX_EXPERTS).optional(),
+  weights: z
+    .array(
+      integerSchema(0, WEIGHT_ONE).refine((weight) => weight === 0 || weight >= LEAST_WEIGHT, {
+        error: `must be 0 or at least ${LEAST_WEIGHT}`,
+      }),
+    )
+    .min(1)
+    .max(MAX_EXPERTS)
+    .optional(),
   /** How much of the training touched each expert, as the trainer declares it. */
   experts: z.record(idSchema, nonNegativeSchema).optional(),
   compatibility: z

@@ -6,7 +6,6 @@ import { ParameterError } from '../../errors.js';
 import { PlanTargetError, refuseSize } from './bit-targets.js';
 import { deltaEnergy, expectation, type SentReference, undeliveredEnergy } from './expectation.js';
 import { type KeptTensors, type Reference, sentDimension, sizeOf } from './reference.js';
-import { topLevel } from './rounding-error.js';
 import {
   bitsToReach,
   commonScale,
@@ -50,11 +49,10 @@ function requirePrivateReach(reference: Reference, tensors: KeptTensors): void {
   const widest = needed.reduce((worst, bits, m) => (bits > (needed[worst] as number) ? m : worst), 0);
   const bits = needed[widest] as number;
   if (bits <= max) return;
-  const enough = (fractionOf(reference) * topLevel(bits)) / topLevel(max);
   throw new ParameterError(
     'plan.private-range',
     `On the one grid of a private round, the coordinates of ${reference.request.tensors[widest]?.name} need ${bits} bits, and ` +
-      `${max} are admitted. Admit more bits, or a coarser grid: a fraction of ${enough.toPrecision(2)} is enough, at a higher sensitivity.`,
+      `${max} are admitted. Admit more bits: training.bits, or --bits 8.`,
   );
 }
 

@@ -34,7 +34,7 @@ const results: string[] = [];
 for (const [index, plan] of argument.plans.entries()) {
   try {
     const { replayed } = ledger.spend({
-      ...{ plan: bytes32(plan), fleet: 'fleet', policy: 'policy', round: index },
+      ...{ plan: bytes32(plan), fleet: 'fleet', policy: 'policy', round: index, client: 'client' },
       ...{ release: release(), samplerDelta: 1e-13 },
       budget: { epsilon: argument.epsilon, delta: 1e-5, hardStop: true },
     });
