@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What a developer runs before anything else: the tests as the README has them, and the rules.
 source "$(dirname "$0")/common.sh"
-need c++:g++ cmake:cmake make:make clang-format:clang-format
+need c++:g++ cmake:cmake make:make clang-format:clang-format python3:python3
 
 npm test
 npm run lint
