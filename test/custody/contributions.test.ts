@@ -190,26 +190,26 @@ describe('an aggregate as the custodians and the owner take it', () => {
         clients: 4,
       });
       const experts = await withExperts();
-      expect(await drainWeighted([[0, 9], [UNIT, 9], undefined, [UNIT, UNIT]], experts)).to.deep.equal({
-        sums: [3 * UNIT, 2 * UNIT + 18],
+      expect(await drainWeighted([[0, 9000], [UNIT, 9000], undefined, [UNIT, UNIT]], experts)).to.deep.equal({
+        sums: [3 * UNIT, 2 * UNIT + 18_000],
         clients: 4,
       });
     });
 
     it('is refused where one client has more than 2/quorum of a module', async () => {
-      await drainWeighted([[4000], [1000], [1000], [0]]);
+      await drainWeighted([[40_000], [10_000], [10_000], [0]]);
       const error = await expectRefusal('weights.overweight-client', () =>
-        drainWeighted([[4001], [1000], [1000], [0]]),
+        drainWeighted([[40_001], [10_000], [10_000], [0]]),
       );
       expect(error.message).to.contain('client-1');
       const experts = await withExperts();
       await expectRefusal('weights.overweight-client', () =>
-        drainWeighted([undefined, [UNIT, 9], [UNIT, 9], [UNIT, 9]], experts),
+        drainWeighted([undefined, [UNIT, 9000], [UNIT, 9000], [UNIT, 9000]], experts),
       );
     });
 
     it('is refused where fewer than the quorum have trained a module, however many take part', async () => {
-      await expectRefusal('weights.below-quorum', () => drainWeighted([[5], [5], [0], [0]]));
+      await expectRefusal('weights.below-quorum', () => drainWeighted([[5000], [5000], [0], [0]]));
       const experts = await withExperts();
       await drainWeighted([undefined, undefined, undefined, [UNIT, 0]], experts);
       await expectRefusal('weights.below-quorum', () =>
@@ -218,9 +218,13 @@ describe('an aggregate as the custodians and the owner take it', () => {
     });
 
     it('is refused where an update declares other weights than its plan has', async () => {
-      await expectRefusal('update.wrong-weights', () => drainWeighted([[1], [1], [1, 1], [1]]));
+      await expectRefusal('update.wrong-weights', () =>
+        drainWeighted([[UNIT], [UNIT], [UNIT, UNIT], [UNIT]]),
+      );
       const experts = await withExperts();
-      await expectRefusal('update.wrong-weights', () => drainWeighted([[1], [1], [1], [1]], experts));
+      await expectRefusal('update.wrong-weights', () =>
+        drainWeighted([[UNIT], [UNIT], [UNIT], [UNIT]], experts),
+      );
     });
   });
 

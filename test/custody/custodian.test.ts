@@ -219,11 +219,11 @@ describe('a custodian', () => {
       ).then((crafted) => craftAggregate(round, crafted));
     // 2/3 of the weight is allowed, and no more: the average would be its own.
     await expectRefusal('weights.overweight-client', async () =>
-      ask(custodian, await weighted(2001, 500, 500)),
+      ask(custodian, await weighted(40_001, 10_000, 10_000)),
     );
-    await expectRefusal('weights.below-quorum', async () => ask(custodian, await weighted(5, 5, 0, 0)));
+    await expectRefusal('weights.below-quorum', async () => ask(custodian, await weighted(5000, 5000, 0, 0)));
     expect(custodian.ledger.head()).to.deep.equal(head);
-    expect((await ask(custodian, await weighted(2000, 500, 500))).contributors).to.equal(3);
+    expect((await ask(custodian, await weighted(40_000, 10_000, 10_000))).contributors).to.equal(3);
   });
 
   it('needs nothing of the ciphertext: a shifted sum has the same secrets', async () => {

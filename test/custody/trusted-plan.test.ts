@@ -216,7 +216,7 @@ describe('a trusted plan', () => {
   });
 
   it('is refused without the signature algorithms that the roster requires', async () => {
-    const both = { clients: 1, custodians: 2, algorithms: ['ed25519', 'ml-dsa-65'] } as const;
+    const both = { clients: 3, custodians: 2, algorithms: ['ed25519', 'ml-dsa-65'] } as const;
     const hybrid = await TestRound.start(await temporaryDirectory(), both);
     const { members, roster, plan } = hybrid;
     expect((await readTrustedPlan(hybrid.planFile, roster)).body.round).to.equal(1);

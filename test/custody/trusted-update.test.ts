@@ -49,7 +49,7 @@ describe('a trusted update', () => {
     [
       'declares more weights than its plan has',
       'update.wrong-weights',
-      () => ({ body: { weights: [1, 1] } }),
+      () => ({ body: { weights: [65_536, 65_536] } }),
     ],
     [
       'has a ciphertext that is too short',

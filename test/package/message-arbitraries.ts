@@ -239,7 +239,10 @@ const update: fc.Arbitrary<BodyOf<'update'>> = fc
         noiseMultiplier: nonNegative,
         epsilonSpent: nonNegative,
       }),
-      weights: fc.array(fc.integer({ min: 0, max: 2 ** 16 }), { minLength: 1, maxLength: 64 }),
+      weights: fc.array(fc.oneof(fc.constant(0), fc.integer({ min: 2 ** 12, max: 2 ** 16 })), {
+        minLength: 1,
+        maxLength: 64,
+      }),
       experts: fc.dictionary(id, nonNegative, { maxKeys: 4, noNullPrototype: true }),
       compatibility: optional({ robotModel: text, policyFamily: text, normalizationHash: hash }),
       timingsMs: optional({ train: nonNegative, compress: nonNegative, encrypt: nonNegative }),

@@ -60,6 +60,7 @@ describe('an update', () => {
     ['an empty list of weights', () => ({ weights: [] }), 'weights'],
     ['more weights than a plan has experts', () => ({ weights: new Array(65).fill(1) }), 'weights'],
     ['a weight above 1', () => ({ weights: [65_536, 65_537] }), 'weights.1'],
+    ['a weight below 1/16 that is not 0', () => ({ weights: [0, 4095] }), 'weights.1'],
     ['a negative weight', () => ({ weights: [-1] }), 'weights.0'],
     ['a weight that is no integer', () => ({ weights: [0.5] }), 'weights.0'],
     ['a negative expert weight', () => ({ experts: { vision: -1 } }), 'experts.vision'],
