@@ -1,10 +1,12 @@
 /** The plan of a round that is measured without a fleet: the same choices, sizes and streams as a signed one. */
+
 import { createHash } from 'node:crypto';
 import { sharesSectionBytes } from '../../lib/custody/sharing.js';
 import { type PlanArithmetic, planArithmetic } from '../../lib/lwe/plan.js';
 import type { PlanBody } from '../../lib/package/messages/plan.js';
 import type { CompressionExpectation } from '../../lib/pipeline/allocation/compression-request.js';
 import { planCompression } from '../../lib/pipeline/allocation/plan-compression.js';
+import { plannedSegments } from '../../lib/round/plan-round.js';
 import type { SubjectTensor } from './subjects.js';
 
 /** Who holds the secrets: the default of `fleet init`. */
@@ -89,17 +91,7 @@ export function measuredPlan(
     quorum: Math.min(3, clients),
     lwe: {
       maxClients: clients,
-      segments: arithmetic.segments.map(
-        ({ valueCount, fieldBits, fold, plaintextBits, wireBits, ringElements }) => ({
-          bits,
-          valueCount,
-          fieldBits,
-          fold,
-          plaintextBits,
-          wireBits,
-          ringElements,
-        }),
-      ),
+      segments: plannedSegments(arithmetic),
     },
     loraMode: 'average',
     tensors: tensors.map(({ name, shape }, m) => ({

@@ -5,6 +5,7 @@
  * is its norm alone, which scales it down to the clip.
  */
 import { firstNonFinite } from '../adapter/finite-values.js';
+import { weightGroup } from '../custody/weights.js';
 import { FormatError } from '../errors.js';
 import { sampleKey, signKey } from '../lwe/streams.js';
 import type { PlanBody } from '../package/messages/plan.js';
@@ -46,7 +47,7 @@ export interface EncodedDelta {
 }
 
 export function weightOf(place: TensorPlace, weights: readonly number[]): number {
-  return (weights[place.tensor.expert ?? 0] as number) / WEIGHT_ONE;
+  return (weights[weightGroup(place.tensor)] as number) / WEIGHT_ONE;
 }
 
 function addTo(sum: Float32Array, values: Float32Array): void {

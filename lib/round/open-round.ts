@@ -7,7 +7,7 @@ import type { SecretBytes } from '../custody/secret-bytes.js';
 import { recoverSecretSum } from '../custody/secret-sum.js';
 import type { TrustedPlan } from '../custody/trusted-plan.js';
 import { checkUpdate } from '../custody/trusted-update.js';
-import { WeightTally } from '../custody/weights.js';
+import { WeightTally, weightGroup } from '../custody/weights.js';
 import { ParameterError, RefusedError, VerificationError } from '../errors.js';
 import { type OpenReport, openAggregate } from '../lwe/open.js';
 import { WEIGHT_ONE } from '../package/messages/update.js';
@@ -163,7 +163,7 @@ async function averageTensor(
   place: TensorPlace,
   out: Float32Array,
 ): Promise<void> {
-  const weight = (weights[place.tensor.expert ?? 0] as number) / WEIGHT_ONE;
+  const weight = (weights[weightGroup(place.tensor)] as number) / WEIGHT_ONE;
   // Nobody has trained it: there is nothing to average, and it stays as it was.
   if (weight === 0) out.fill(0);
   else {

@@ -75,13 +75,8 @@ export interface PlannedRound {
   readonly referenceNorm: number;
 }
 
-interface Noise {
-  readonly noiseVariance: number;
-  readonly privacy: PlanPrivacy;
-}
-
 /** The noise that a private round needs: how much depends on how many values are sent, not on the clip. */
-function noiseFor(options: PlanOptions, quorum: number, dimension: number): Noise | undefined {
+function noiseFor(options: PlanOptions, quorum: number, dimension: number): PlanPrivacy | undefined {
   const { mechanism, noiseMultiplier, colluders, delta } = options.policy.privacy;
   if (mechanism === 'none') return undefined;
   if (colluders >= quorum) {
@@ -94,10 +89,7 @@ function noiseFor(options: PlanOptions, quorum: number, dimension: number): Nois
   const { scale } = commonScale({ clip: 1, dimension });
   const { l2Squared } = roundingBound({ clip: 1, scale, dimension });
   const clientVariance = Math.ceil((noiseMultiplier ** 2 * l2Squared) / (quorum - colluders));
-  return {
-    noiseVariance: clientVariance,
-    privacy: { mechanism, clientVariance, l2Squared, colluders, delta },
-  };
+  return { mechanism, clientVariance, l2Squared, colluders, delta };
 }
 
 function segmentsOf(valuesByBits: ReadonlyMap<number, number>): { bits: number; valueCount: number }[] {
@@ -107,8 +99,20 @@ function segmentsOf(valuesByBits: ReadonlyMap<number, number>): { bits: number; 
     .sort((a, b) => a.bits - b.bits);
 }
 
+/** What a plan says of its arithmetic: everyone recomputes the rest. */
+export function plannedSegments({ segments }: PlanArithmetic): PlanBody['lwe']['segments'] {
+  return segments.map(({ bits, valueCount, fieldBits, fold, plaintextBits, wireBits, ringElements }) => ({
+    bits,
+    valueCount,
+    fieldBits,
+    fold,
+    plaintextBits,
+    wireBits,
+    ringElements,
+  }));
+}
+
 interface Arranged {
-  readonly sent: readonly TensorSchema[];
   readonly experts: readonly Expert[] | undefined;
   readonly expertOf: readonly number[];
 }
@@ -128,13 +132,12 @@ function arrange(options: PlanOptions, sent: readonly TensorSchema[]): Arranged 
         'The modules belong to none of the policies whose experts are known. List the experts in the policy file.',
       );
     }
-    return { sent, experts: undefined, expertOf: [] };
+    return { experts: undefined, expertOf: [] };
   }
   const assigned = assignExperts(experts, modules);
   // Experts without a module would be weights of nothing.
   const used = assigned.experts.filter((_, i) => assigned.expertOf.includes(i));
   return {
-    sent,
     experts: used,
     expertOf: assigned.expertOf.map((i) => used.indexOf(assigned.experts[i] as Expert)),
   };
@@ -195,7 +198,7 @@ function compressionRequest(
         parameterSet,
         maxClients,
         segments,
-        ...(noise !== undefined && { noiseVariance: noise.noiseVariance }),
+        ...(noise !== undefined && { noiseVariance: noise.clientVariance }),
       }).ciphertextBytes;
     },
     ...(isPrivate && { privacy: {} }),
@@ -275,7 +278,7 @@ async function planFrom(
   const arithmetic = planArithmetic({
     parameterSet: options.parameterSet,
     maxClients: options.maxClients,
-    ...(noise !== undefined && { noiseVariance: noise.noiseVariance }),
+    ...(noise !== undefined && { noiseVariance: noise.clientVariance }),
     segments: segmentsOf(valuesByBits),
   });
   const baseModel = like.config.base_model_name_or_path;
@@ -296,17 +299,7 @@ async function planFrom(
     quorum,
     lwe: {
       maxClients: options.maxClients,
-      segments: arithmetic.segments.map(
-        ({ bits, valueCount, fieldBits, fold, plaintextBits, wireBits, ringElements }) => ({
-          bits,
-          valueCount,
-          fieldBits,
-          fold,
-          plaintextBits,
-          wireBits,
-          ringElements,
-        }),
-      ),
+      segments: plannedSegments(arithmetic),
     },
     loraMode: policy.training.loraMode,
     tensors,
@@ -320,7 +313,7 @@ async function planFrom(
     clip: compression.clip,
     ...(experts !== undefined && { experts: experts.map(({ name, weight }) => ({ name, weight })) }),
     ...(samplesForFullWeight !== undefined && { samplesForFullWeight }),
-    ...(noise !== undefined && { privacy: noise.privacy }),
+    ...(noise !== undefined && { privacy: noise }),
     profiles: { policy: prints.policy, ...prints.sections },
     adapterSchema: adapterSchemaFingerprint(schema),
     ledgerHeads: [...(options.ledgerHeads ?? [])],

@@ -10,7 +10,6 @@ import { sealMessage } from '../custody/seal.js';
 import type { SecretBytes } from '../custody/secret-bytes.js';
 import { sharesSectionBytes } from '../custody/sharing.js';
 import { effectiveNoiseMultiplier, type TrustedPlan } from '../custody/trusted-plan.js';
-import { weightGroups } from '../custody/weights.js';
 import { ParameterError, RefusedError } from '../errors.js';
 import { writeFileAtomically } from '../files.js';
 import {
@@ -27,6 +26,7 @@ import {
   encodeDelta,
   type ReadTensor,
   sentCoordinates,
+  weightOf,
 } from '../pipeline/delta-encoder.js';
 import type { ResidualReader } from '../pipeline/residual/residual-reader.js';
 import type { ResidualStore } from '../pipeline/residual/residual-store.js';
@@ -252,7 +252,7 @@ async function stageLoss(
     for (const place of tensorPlaces(plan.body)) {
       const lost = new Float32Array(place.elementCount);
       // A module with weight 0 is not sent, by choice: its delta is dropped, and what was left before stays.
-      if ((weights[place.tensor.expert ?? 0] as number) > 0) {
+      if (weightOf(place, weights) > 0) {
         const sent = new Float32Array(place.elementCount);
         await delta.read(place.tensor.name, lost);
         await sentCoordinates(
@@ -278,10 +278,7 @@ function updateBody(
   const { plan, client, training } = options;
   const { fleet, policy, cohort, round, privacy } = plan.body;
   const modules = [...new Set(plan.body.tensors.map(({ name }) => classifyTensor(name).module))].sort();
-  const weighted =
-    weightGroups(plan.body) > 1 ||
-    plan.body.experts !== undefined ||
-    plan.body.samplesForFullWeight !== undefined;
+  const weighted = plan.body.experts !== undefined || plan.body.samplesForFullWeight !== undefined;
   // What saturates depends on the delta, and the header is in the clear: bucketed, and with noise not told at all.
   const statistics = bucketSafety({
     ...training?.safety,

@@ -48,12 +48,13 @@ function noiseToSignal({ body, arithmetic }: Pick<PlannedRound, 'body' | 'arithm
   const { privacy, clip, tensors, lwe } = body;
   if (privacy === undefined) return 0;
   const scale = (tensors[0] as { scale: number }).scale;
-  const noise = (Math.sqrt(privacy.clientVariance / lwe.maxClients) * scale) as number;
+  const noise = Math.sqrt(privacy.clientVariance / lwe.maxClients) * scale;
   return noise / (clip / Math.sqrt(arithmetic.valueCount));
 }
 
 function costOf(planned: PlannedRound): Record<string, unknown> & { readonly bytesPerValue: number } {
   const { body, arithmetic, expected } = planned;
+  const privacy = privacyCost(planned);
   const sharesBytes = sharesSectionBytes(body);
   const sealedBytes = arithmetic.ciphertextBytes + sharesBytes;
   const parameters = body.tensors.reduce(
@@ -83,8 +84,8 @@ function costOf(planned: PlannedRound): Record<string, unknown> & { readonly byt
     expected,
     experts: body.experts?.map(({ name }) => name) ?? null,
     loraMode: body.loraMode,
-    privacy: privacyCost(planned),
-    epsilon: (privacyCost(planned)?.['epsilonPerRound'] as number | undefined) ?? null,
+    privacy,
+    epsilon: (privacy?.['epsilonPerRound'] as number | undefined) ?? null,
   };
 }
 
