@@ -6,7 +6,7 @@ import { Envelope } from './envelope.js';
 import type { SectionEntry } from './header.js';
 import { CHUNK_BYTES, DEFAULT_MAX_FILE_BYTES, decodePrefix, PREFIX_BYTES, truncated } from './layout.js';
 import type { MessageKind } from './messages/registry.js';
-import { type ByteSource, openSource } from './source.js';
+import { type ByteSource, type ContainerOrigin, openSource } from './source.js';
 
 export interface OpenOptions {
   /** Larger files are refused unread; the roster's `maxUpdateBytes` for updates. 64 GiB otherwise. */
@@ -162,7 +162,7 @@ export class Container<K extends MessageKind> extends Envelope<K> {
 export type AnyContainer = { [K in MessageKind]: Container<K> }[MessageKind];
 
 async function open<K extends MessageKind>(
-  from: string | Uint8Array,
+  from: ContainerOrigin,
   expected: K | undefined,
   options: OpenOptions,
 ): Promise<Container<K>> {
@@ -191,11 +191,11 @@ async function open<K extends MessageKind>(
  * Opens a container of the expected kind. It is well formed then, and neither its signatures nor its
  * sections are verified: call {@link Envelope.verify} before trusting the body.
  *
- * @param from a path, or the file's bytes (not copied; sections are copied out as they are read)
+ * @param from a path, the file's bytes (not copied; sections are copied out as they are read), or a source
  * @throws FormatError `container.*`; EnvironmentError `container.unreadable`
  */
 export function openContainer<K extends MessageKind>(
-  from: string | Uint8Array,
+  from: ContainerOrigin,
   kind: K,
   options: OpenOptions = {},
 ): Promise<Container<K>> {
@@ -204,7 +204,7 @@ export function openContainer<K extends MessageKind>(
 
 /** Opens a container of whatever kind it says it is, to look at it. @throws as {@link openContainer} */
 export async function openAnyContainer(
-  from: string | Uint8Array,
+  from: ContainerOrigin,
   options: OpenOptions = {},
 ): Promise<AnyContainer> {
   return (await open<MessageKind>(from, undefined, options)) as AnyContainer;

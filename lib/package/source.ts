@@ -55,13 +55,17 @@ class MemorySource implements ByteSource {
   async close(): Promise<void> {}
 }
 
+/** Where a container may come from: a path, the file's bytes, or something else that can be read at a position. */
+export type ContainerOrigin = string | Uint8Array | ByteSource;
+
 /**
- * @param from a path, or the file's bytes
+ * @param from a path, the file's bytes, or a source, which the container then closes
  * @throws EnvironmentError `container.unreadable`
  * @throws FormatError `container.not-a-file`
  */
-export async function openSource(from: string | Uint8Array): Promise<ByteSource> {
-  if (typeof from !== 'string') return new MemorySource(from);
+export async function openSource(from: ContainerOrigin): Promise<ByteSource> {
+  if (from instanceof Uint8Array) return new MemorySource(from);
+  if (typeof from !== 'string') return from;
   let file: FileHandle;
   try {
     // Opening a named pipe would otherwise wait for somebody to write to it.

@@ -4,6 +4,7 @@ import { TensorGuardError } from '../../lib/errors.js';
 import { setDigest } from '../../lib/package/fingerprint.js';
 import type { PublicKeys } from '../../lib/package/keys.js';
 import type { BodyOf, MessageKind } from '../../lib/package/messages/registry.js';
+import { adapterFingerprint, RELEASE_WRAP_BYTES } from '../../lib/package/messages/release.js';
 import { KEM_PUBLIC_KEY_BYTES } from '../../lib/package/messages/roster.js';
 import { importSecret, type LocalSigningKey } from '../../lib/package/signing-key.js';
 import {
@@ -32,6 +33,11 @@ export function somePublicKeys(value: number): PublicKeys {
 
 const round = { fleet: 'acme', policy: 'pick-and-place', cohort: 'a', round: 7 };
 const plannedRound = { ...round, plan: bytes32(9) };
+
+const releasedFiles = {
+  config: { sizeBytes: 3, digest: bytes32(11) },
+  tensors: { sizeBytes: 5, digest: bytes32(12) },
+};
 
 export function smallBodies(): { [K in MessageKind]: BodyOf<K> } {
   return {
@@ -124,7 +130,29 @@ export function smallBodies(): { [K in MessageKind]: BodyOf<K> } {
       contributors: 3,
       ledgerHead: bytes32(5),
     },
+    release: {
+      fleet: 'acme',
+      policy: 'pick-and-place',
+      counter: 3,
+      rosterVersion: 1,
+      adapterSchema: bytes32(6),
+      adapterFingerprint: adapterFingerprint(releasedFiles),
+      payload: { ...releasedFiles, noncePrefix: filled(7, 1) },
+      recipients: [
+        { client: 'client-01', kem: bytes32(4) },
+        { client: 'client-02', kem: bytes32(5) },
+      ],
+    },
     close: { ...plannedRound, opened: [bytes32(1), bytes32(2)], set: setDigest([bytes32(2), bytes32(1)]) },
+    enrolment: {
+      fleet: 'acme',
+      role: 'custodian',
+      id: 'c3',
+      keys: ed25519Key.publicKeys,
+      kem: filled(KEM_PUBLIC_KEY_BYTES, 8),
+      epoch: 2,
+      ledgerHead: bytes32(5),
+    },
   };
 }
 
@@ -142,6 +170,11 @@ const SMALL_SECTIONS: Readonly<Record<MessageKind, readonly SectionInput[]>> = {
   ],
   answer: [{ name: 'sealed', data: filled(11, 4) }],
   close: [],
+  enrolment: [],
+  release: [
+    { name: 'wraps', data: filled(2 * RELEASE_WRAP_BYTES, 5) },
+    { name: 'payload', data: filled(8 + 16, 6) },
+  ],
 };
 
 export function smallInput<K extends MessageKind>(

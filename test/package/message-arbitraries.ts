@@ -2,6 +2,12 @@
 import fc from 'fast-check';
 import { compareBytes, setDigest } from '../../lib/package/fingerprint.js';
 import type { BodyOf, MessageKind } from '../../lib/package/messages/registry.js';
+import {
+  adapterFingerprint,
+  encryptedBytes,
+  plaintextBytes,
+  RELEASE_WRAP_BYTES,
+} from '../../lib/package/messages/release.js';
 import { KEM_PUBLIC_KEY_BYTES } from '../../lib/package/messages/roster.js';
 import type { SectionInput } from '../../lib/package/writer.js';
 import { filled } from './fixtures.js';
@@ -69,8 +75,9 @@ const roster: fc.Arbitrary<BodyOf<'roster'>> = fc
     parameterSets: distinct(parameterSet, 1, 2, String),
     noiseFloor: nonNegative,
     postQuantum: fc.boolean(),
+    withOldestEpoch: fc.boolean(),
   })
-  .map(({ postQuantum, ...fields }) => {
+  .map(({ postQuantum, withOldestEpoch, ...fields }) => {
     const counter = { next: 0 };
     const keys = () => keysFrom(counter, postQuantum);
     const kem = () => filled(KEM_PUBLIC_KEY_BYTES, counter.next++);
@@ -87,6 +94,7 @@ const roster: fc.Arbitrary<BodyOf<'roster'>> = fc
         kem: kem(),
       })),
       threshold: 1 + (fields.threshold % fields.custodians.length),
+      ...(withOldestEpoch && { oldestOpenEpoch: Math.min(...fields.custodians.map(({ epoch }) => epoch)) }),
       signatureAlgorithms: postQuantum ? ['ed25519' as const, 'ml-dsa-65' as const] : ['ed25519' as const],
     };
   });
@@ -157,6 +165,11 @@ const plan: fc.Arbitrary<BodyOf<'plan'>> = fc
     fc.record(requiredPlanFields, { noNullPrototype: true }),
     optional({
       samplesForFullWeight: fc.integer({ min: 1, max: 2 ** 40 }),
+      staleness: fc.oneof(
+        fc.record({ tau: positive }),
+        fc.record({ maxRounds: count }),
+        fc.record({ tau: positive, maxRounds: count }),
+      ),
       profiles: fc.dictionary(id, bytes32, { maxKeys: 6, noNullPrototype: true }),
       adapterConfig: fc.uint8Array({ maxLength: 100 }),
       baseModel: text,
@@ -243,6 +256,7 @@ const update: fc.Arbitrary<BodyOf<'update'>> = fc
         minLength: 1,
         maxLength: 64,
       }),
+      staleness: count,
       experts: fc.dictionary(id, nonNegative, { maxKeys: 4, noNullPrototype: true }),
       compatibility: optional({ robotModel: text, policyFamily: text, normalizationHash: hash }),
       timingsMs: optional({ train: nonNegative, compress: nonNegative, encrypt: nonNegative }),
@@ -310,6 +324,76 @@ const close: fc.Arbitrary<BodyOf<'close'>> = fc
     return set ? { ...round, opened, set: setDigest(opened) } : { ...round, opened };
   });
 
+const releasedFile = fc.record({ sizeBytes: fc.integer({ min: 1, max: 200 }), digest: bytes32 });
+
+const release: fc.Arbitrary<RandomMessage<'release'>> = fc
+  .record({
+    required: fc.record({ fleet: id, policy: id, rosterVersion: word, adapterSchema: bytes32 }),
+    optional: optional({
+      round: fc.record({ cohort: id, round: word, plan: bytes32 }),
+      baseModel: text,
+      loraMode: fc.constantFrom('average' as const, 'frozen-a' as const),
+      note: text,
+    }),
+    payload: fc.record({
+      config: releasedFile,
+      tensors: releasedFile,
+      noncePrefix: fc.uint8Array({ minLength: 7, maxLength: 7 }),
+    }),
+    counter: fc.integer({ min: 2, max: 2 ** 32 - 1 }),
+    recipients: distinct(fc.record({ client: id, kem: bytes32 }), 1, 4, ({ client }) => client),
+    goesBack: fc.option(fc.record({ by: fc.nat(), withdrawn: fingerprints(1) }), { nil: undefined }),
+  })
+  .map(({ required, optional: rest, payload, counter, recipients, goesBack }) => {
+    const sorted = [...recipients].sort((a, b) => (a.client < b.client ? -1 : 1));
+    const body = {
+      ...required,
+      ...rest,
+      payload,
+      counter,
+      recipients: sorted,
+      adapterFingerprint: adapterFingerprint(payload),
+      ...(goesBack !== undefined && {
+        rollback: { to: 1 + (goesBack.by % (counter - 1)), withdrawn: goesBack.withdrawn },
+      }),
+    };
+    return {
+      body,
+      sections: [
+        { name: 'wraps', data: filled(sorted.length * RELEASE_WRAP_BYTES, 1) },
+        { name: 'payload', data: filled(encryptedBytes(plaintextBytes(payload)), 2) },
+      ],
+    };
+  });
+
+const enrolment: fc.Arbitrary<BodyOf<'enrolment'>> = fc
+  .record({
+    common: fc.record({ fleet: id, id }),
+    role: fc.constantFrom(
+      'client' as const,
+      'custodian' as const,
+      'aggregator' as const,
+      'coordinator' as const,
+    ),
+    postQuantum: fc.boolean(),
+    kem: fc.uint8Array({ minLength: KEM_PUBLIC_KEY_BYTES, maxLength: KEM_PUBLIC_KEY_BYTES }),
+    custodian: fc
+      .tuple(
+        fc.record({ epoch: word, ledgerHead: bytes32 }),
+        optional({ restored: fc.constant(true as const) }),
+      )
+      .map(([required, rest]) => ({ ...required, ...rest })),
+    owner: optional({ ownerKeyId: bytes32 }),
+  })
+  .map(({ common, role, postQuantum, kem, custodian, owner }) => ({
+    ...common,
+    role,
+    keys: keysFrom({ next: 1 }, postQuantum),
+    ...(role !== 'aggregator' && role !== 'coordinator' && { kem }),
+    ...(role === 'custodian' && custodian),
+    ...owner,
+  }));
+
 function withSections<K extends MessageKind>(
   body: fc.Arbitrary<BodyOf<K>>,
   ...names: string[]
@@ -325,4 +409,6 @@ export const messageArbitraries: { [K in MessageKind]: fc.Arbitrary<RandomMessag
   aggregate,
   answer: withSections<'answer'>(answer, 'sealed'),
   close: withSections<'close'>(close),
+  enrolment: withSections<'enrolment'>(enrolment),
+  release,
 };

@@ -2,8 +2,10 @@
 import { aggregateMessage } from './aggregate.js';
 import { answerMessage } from './answer.js';
 import { closeMessage } from './close.js';
+import { enrolmentMessage } from './enrolment.js';
 import type { MessageType } from './message-type.js';
 import { planMessage } from './plan.js';
+import { releaseMessage } from './release.js';
 import { rosterMessage } from './roster.js';
 import { updateMessage } from './update.js';
 
@@ -14,6 +16,8 @@ const messageTypes = {
   aggregate: aggregateMessage,
   answer: answerMessage,
   close: closeMessage,
+  release: releaseMessage,
+  enrolment: enrolmentMessage,
 };
 
 export type MessageKind = keyof typeof messageTypes;

@@ -53,6 +53,8 @@ const rosterShape = z.strictObject({
     .min(1)
     .max(MAX_CUSTODIANS),
   threshold: integerSchema(1, MAX_CUSTODIANS),
+  /** Every round planned under an earlier epoch is closed: custodians destroy those keys. */
+  oldestOpenEpoch: keyEpochSchema.optional(),
   // With one contributor the sum is that contributor's update.
   quorumFloor: integerSchema(2, MAX_CLIENTS),
   maxUpdateBytes: integerSchema(1),
@@ -105,6 +107,10 @@ export const rosterSchema = rosterShape.superRefine((roster, context) => {
   }
   if (roster.threshold > roster.custodians.length) {
     refuse(['threshold'], `is ${roster.threshold}, with ${roster.custodians.length} custodians`);
+  }
+  const epoch = Math.min(...roster.custodians.map((custodian) => custodian.epoch));
+  if (roster.oldestOpenEpoch !== undefined && roster.oldestOpenEpoch > epoch) {
+    refuse(['oldestOpenEpoch'], `is ${roster.oldestOpenEpoch}, and a custodian's key is of epoch ${epoch}`);
   }
   if (new Set(roster.parameterSets).size !== roster.parameterSets.length) {
     refuse(['parameterSets'], 'must be without repetition');

@@ -5,7 +5,7 @@ import { describeRefusals, issuesOf } from './refusals.js';
 describe('a roster', () => {
   describeRefusals(
     'roster',
-    [],
+    ['oldestOpenEpoch'],
     [
       ['version 0', () => ({ version: 0 }), 'version'],
       ['a fleet name with a slash', () => ({ fleet: 'a/b' }), 'fleet'],
@@ -110,6 +110,8 @@ describe('a roster', () => {
         ({ custodians: [first, second] }) => ({ custodians: [first, { ...second, epoch: 0 }] }),
         'custodians.1.epoch',
       ],
+      ['an oldest open epoch of 0', () => ({ oldestOpenEpoch: 0 }), 'oldestOpenEpoch'],
+      ["an oldest open epoch above a custodian's", () => ({ oldestOpenEpoch: 2 }), 'oldestOpenEpoch'],
       ['threshold 0', () => ({ threshold: 0 }), 'threshold'],
       ['a threshold above the number of custodians', () => ({ threshold: 3 }), 'threshold'],
       ['a quorum floor of 1', () => ({ quorumFloor: 1 }), 'quorumFloor'],
@@ -128,6 +130,10 @@ describe('a roster', () => {
       ],
     ],
   );
+
+  it("may say which epochs are over, up to the custodians'", () => {
+    expect(issuesOf('roster', { oldestOpenEpoch: 1 })).to.deep.equal([]);
+  });
 
   it('may have no clients yet', () => {
     expect(issuesOf('roster', { clients: [] })).to.deep.equal([]);
