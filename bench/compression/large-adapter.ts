@@ -51,14 +51,16 @@ export function planLargeAdapter(
   seed: string,
 ): LargeAdapterRow {
   const tensors = openVlaTensors(energySpread, seed);
-  const overhead = sharesSectionBytes(CUSTODY) + headerAllowanceBytes(tensors);
+  const sharesBytes = sharesSectionBytes(CUSTODY);
+  const overheadFor = (ciphertextBytes: number): number =>
+    sharesBytes + headerAllowanceBytes(tensors, [ciphertextBytes, sharesBytes]);
   const plan = planCompression({
     tensors,
     keepRatio: asked,
     bits,
     clients: LARGE_CLIENTS,
     rotation: true,
-    maxBytes: asked === 'auto' ? LIMIT_BYTES - overhead : Number.MAX_SAFE_INTEGER,
+    maxBytes: asked === 'auto' ? LIMIT_BYTES - overheadFor(LIMIT_BYTES) : Number.MAX_SAFE_INTEGER,
     sizeBytes: (valuesByBits) =>
       planArithmetic({
         parameterSet: CUSTODY.parameterSet,
@@ -73,16 +75,22 @@ export function planLargeAdapter(
     usedBits: { min: Math.min(...plan.bits), max: Math.max(...plan.bits) },
     asked,
     keepRatio: sent / tensors.reduce((sum, { values }) => sum + values, 0),
-    updateBytes: plan.bytes + overhead,
+    updateBytes: plan.bytes + overheadFor(plan.bytes),
     expected: plan.expected,
   };
 }
 
-/** First what fits the limit, at several least widths; then what given ratios take. */
+/** The planner's own choice first, then one width for all. */
+const ADMITTED_BITS: readonly BitRange[] = [
+  { min: 2, max: 8 },
+  ...[2, 4, 8].map((bits) => ({ min: bits, max: bits })),
+];
+
+/** First what fits the limit, at several widths; then what given ratios take. */
 export function planLargeAdapterCases(seed: string): LargeAdapterRow[] {
   const rows: LargeAdapterRow[] = [];
   for (const spread of ENERGY_SPREADS) {
-    for (const min of [2, 4, 8]) rows.push(planLargeAdapter(spread, 'auto', { min, max: 8 }, seed));
+    for (const bits of ADMITTED_BITS) rows.push(planLargeAdapter(spread, 'auto', bits, seed));
   }
   for (const keepRatio of [1, 0.5, 0.1]) {
     for (const bits of [8, 4]) rows.push(planLargeAdapter(0, keepRatio, { min: bits, max: bits }, seed));

@@ -112,7 +112,7 @@ function feedbackSection({ feedback, feedbackSubject, seed }: CompressionResults
 function sameSizeSection({ sameSize, feedbackSubject, seed }: CompressionResults): string {
   const [{ parameters }] = sameSize as readonly [FeedbackResult, ...FeedbackResult[]];
   return [
-    `The keep ratios of the three first rows above, run with error feedback on one layer of ${feedbackSubject} ` +
+    `The keep ratios of the four first rows above, run with error feedback on one layer of ${feedbackSubject} ` +
       `(${grouped(parameters)} parameters), ${FEEDBACK_CLIENTS} clients, recommended clip, seed "${seed}".`,
     markdownTable(
       ['keep', 'bits', 'rounds', 'residual, half way', 'residual, at the end', 'distance at the end'],

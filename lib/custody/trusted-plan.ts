@@ -1,6 +1,7 @@
 /** A round plan that was checked against the roster: nobody acts on any other. */
 import { ParameterError, RefusedError } from '../errors.js';
 import { type PlanArithmetic, type PlanRequest, type PlanSegment, planArithmetic } from '../lwe/plan.js';
+import { chunkCount } from '../package/digests.js';
 import type { PlanBody, PlanPrivacy } from '../package/messages/plan.js';
 import { openContainer } from '../package/reader.js';
 import { requireSameFleet, type TrustedRoster } from './roster.js';
@@ -74,13 +75,24 @@ function arithmeticOf(plan: PlanBody): PlanArithmetic {
   }
 }
 
-/** Header and signatures without the list of modules: two kilobytes or so, and ML-DSA-65's 3309 bytes. */
+/** Header and signatures without what follows: two kilobytes or so, and ML-DSA-65's 3309 bytes. */
 const HEADER_BYTES = 12 * 1024;
 const BYTES_A_MODULE = 3;
+/** Of each mebibyte of a section: SHA-256 and the two bytes that CBOR puts before it. */
+const BYTES_A_DIGEST = 34;
 
-/** Room for an update's header, which names the modules that are sent. */
-export function headerAllowanceBytes(tensors: readonly { readonly name: string }[]): number {
-  return tensors.reduce((sum, { name }) => sum + name.length + BYTES_A_MODULE, HEADER_BYTES);
+/**
+ * Room for an update's header, which names the modules that are sent and holds the digests of its sections.
+ *
+ * @param sectionBytes lengths of ciphertext and sealed shares
+ */
+export function headerAllowanceBytes(
+  tensors: readonly { readonly name: string }[],
+  sectionBytes: readonly number[],
+): number {
+  const modules = tensors.reduce((sum, { name }) => sum + name.length + BYTES_A_MODULE, 0);
+  const digests = sectionBytes.reduce((sum, length) => sum + chunkCount(length), 0);
+  return HEADER_BYTES + modules + digests * BYTES_A_DIGEST;
 }
 
 /** What the arithmetic of a plan follows from. */
@@ -148,8 +160,8 @@ export function checkPlan(plan: PlanBody, roster: TrustedRoster): PlanArithmetic
       }
     }
   }
-  const sealedBytes =
-    arithmetic.ciphertextBytes + sharesSectionBytes(plan) + headerAllowanceBytes(plan.tensors);
+  const sections = [arithmetic.ciphertextBytes, sharesSectionBytes(plan)];
+  const sealedBytes = sections.reduce((a, b) => a + b) + headerAllowanceBytes(plan.tensors, sections);
   if (sealedBytes > rules.maxUpdateBytes) {
     refuse(
       'plan.too-large',

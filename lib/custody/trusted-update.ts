@@ -5,14 +5,14 @@ import type { Envelope } from '../package/envelope.js';
 import { requireClient } from './roster.js';
 import { sharesSectionBytes } from './sharing.js';
 import type { TrustedPlan } from './trusted-plan.js';
-import { updateWeights } from './weights.js';
+import { requireDiscounted, updateWeights } from './weights.js';
 
 /**
  * Verifies that an enrolled, active client signed this header, for exactly this plan, with sections of exactly the
  * sizes that the plan gives. Nothing has been read of the sections then.
  *
  * @throws RefusedError `update.wrong-round`, `update.wrong-plan`, `update.wrong-field`, `update.wrong-weights`,
- *   `update.wrong-size`, `roster.*`
+ *   `update.wrong-staleness`, `update.too-stale`, `update.wrong-size`, `roster.*`
  * @throws VerificationError `container.*`
  */
 export async function checkUpdate(envelope: Envelope<'update'>, plan: TrustedPlan): Promise<void> {
@@ -41,6 +41,7 @@ export async function checkUpdate(envelope: Envelope<'update'>, plan: TrustedPla
   if (Buffer.compare(body.adapterSchema, planned.adapterSchema) !== 0)
     wrongField(body.client, 'adapterSchema');
   updateWeights(planned, body);
+  requireDiscounted(planned, body);
   const expected = [plan.arithmetic.ciphertextBytes, sharesSectionBytes(planned)];
   for (const [i, section] of header.sections.entries()) {
     if (section.length !== expected[i]) {

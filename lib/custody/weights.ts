@@ -9,6 +9,7 @@ import type { PlanBody, PlanTensor } from '../package/messages/plan.js';
 import { type UpdateBody, WEIGHT_ONE } from '../package/messages/update.js';
 
 type WeightedPlan = Pick<PlanBody, 'experts' | 'quorum'>;
+type DiscountingPlan = Pick<PlanBody, 'staleness'>;
 
 /** How many weights a client has: one for each expert, or one for all. */
 export function weightGroups(plan: Pick<PlanBody, 'experts'>): number {
@@ -38,6 +39,57 @@ export function updateWeights(
     );
   }
   return update.weights;
+}
+
+/** What the weights of a delta that is so many rounds late are multiplied by, in (0, 1]. */
+export function stalenessDiscount({ staleness }: DiscountingPlan, roundsLate: number): number {
+  return staleness?.tau === undefined ? 1 : Math.exp(-roundsLate / staleness.tau);
+}
+
+/** Whether a plan takes deltas that are so many rounds late. */
+export function isTooStale({ staleness }: DiscountingPlan, roundsLate: number): boolean {
+  return staleness?.maxRounds !== undefined && roundsLate > staleness.maxRounds;
+}
+
+/**
+ * Holds the weights of an update against the staleness that it declares. Nobody but the client knows which of its deltas
+ * this is: a lie about the staleness itself goes unseen, and wins no more weight than every new delta has.
+ *
+ * @throws RefusedError `update.wrong-staleness`, `update.too-stale`, `update.wrong-weights`
+ */
+export function requireDiscounted(
+  plan: DiscountingPlan & Pick<PlanBody, 'experts' | 'round'>,
+  update: Pick<UpdateBody, 'client' | 'weights' | 'staleness'>,
+): void {
+  const { client, staleness } = update;
+  if ((plan.staleness === undefined) !== (staleness === undefined)) {
+    throw new RefusedError(
+      'update.wrong-staleness',
+      plan.staleness === undefined
+        ? `The update of "${client}" declares a staleness, and its plan has none.`
+        : `The update of "${client}" does not declare its staleness, which its plan asks for.`,
+    );
+  }
+  if (staleness === undefined) return;
+  if (staleness > plan.round) {
+    throw new RefusedError(
+      'update.wrong-staleness',
+      `The update of "${client}" says that it is ${staleness} rounds late in round ${plan.round}.`,
+    );
+  }
+  if (isTooStale(plan, staleness)) {
+    throw new RefusedError(
+      'update.too-stale',
+      `The update of "${client}" is ${staleness} rounds late; its plan takes at most ${plan.staleness?.maxRounds}.`,
+    );
+  }
+  const most = Math.round(WEIGHT_ONE * stalenessDiscount(plan, staleness));
+  const heavy = updateWeights(plan, update).find((weight) => weight > most);
+  if (heavy === undefined) return;
+  throw new RefusedError(
+    'update.wrong-weights',
+    `The update of "${client}" declares a weight of ${heavy}; at ${staleness} rounds late its plan allows ${most}.`,
+  );
 }
 
 /** Who has to be left out of a set so that its averages are averages, and why. */

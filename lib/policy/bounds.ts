@@ -34,7 +34,8 @@ function refusalsOf(who: PolicyHolder): Refuse {
  *   `policy.signature-algorithms`, `policy.update-bytes`, `policy.roster-ceiling`, `policy.trainable-parameters`,
  *   `policy.peft-type`, `policy.full-layer`, `policy.module`, `policy.no-noise`, `policy.noise-multiplier`,
  *   `policy.delta`, `policy.colluders`, `policy.clip`, `policy.round-epsilon`, `policy.lora-mode`,
- *   `policy.frozen-factor`, `policy.relative-error`; for a coordinator also `policy.bits`, `policy.keep-ratio`
+ *   `policy.frozen-factor`, `policy.staleness`, `policy.relative-error`; for a coordinator also `policy.bits`,
+ *   `policy.keep-ratio`
  */
 export function requirePlanWithinPolicy(policy: Policy, facts: PlanFacts, who: PolicyHolder): void {
   const refuse = refusalsOf(who);
@@ -247,6 +248,7 @@ function requireQuality({ training }: Policy, facts: PlanFacts, refuse: Refuse):
       'in mode frozen-a',
     );
   }
+  requireStaleness(training, facts, refuse);
   const { maxRelativeError } = training;
   if (maxRelativeError === undefined) return;
   if (facts.relativeError === undefined || !(facts.relativeError <= maxRelativeError)) {
@@ -258,6 +260,38 @@ function requireQuality({ training }: Policy, facts: PlanFacts, refuse: Refuse):
       'training.maxRelativeError',
       `allows ${maxRelativeError}`,
       'with more bits or a larger keep ratio, and a prediction',
+    );
+  }
+}
+
+function requireStaleness(
+  { stalenessTau, maxStalenessRounds }: Policy['training'],
+  { staleness }: PlanFacts,
+  refuse: Refuse,
+): void {
+  if (stalenessTau !== undefined && !(staleness?.tau !== undefined && staleness.tau <= stalenessTau)) {
+    refuse(
+      'staleness',
+      staleness?.tau === undefined
+        ? 'lets deltas that missed rounds weigh as much as new ones'
+        : `lets deltas that missed rounds weigh exp(-rounds / ${staleness.tau})`,
+      'training.stalenessTau',
+      `allows exp(-rounds / ${stalenessTau})`,
+      'with that discount',
+    );
+  }
+  if (
+    maxStalenessRounds !== undefined &&
+    !(staleness?.maxRounds !== undefined && staleness.maxRounds <= maxStalenessRounds)
+  ) {
+    refuse(
+      'staleness',
+      staleness?.maxRounds === undefined
+        ? 'takes deltas however late'
+        : `takes deltas that are up to ${staleness.maxRounds} rounds late`,
+      'training.maxStalenessRounds',
+      `allows ${maxStalenessRounds}`,
+      'with that bound',
     );
   }
 }

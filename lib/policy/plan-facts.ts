@@ -49,6 +49,10 @@ export interface PlanFacts {
   readonly keepRatio: number;
   /** Predicted L2 error of what is sent, relative to its norm; absent where nothing was predicted. */
   readonly relativeError?: number | undefined;
+  /** How deltas are discounted that missed rounds; absent where they are not. */
+  readonly staleness?:
+    | { readonly tau?: number | undefined; readonly maxRounds?: number | undefined }
+    | undefined;
   /** Absent where the round adds no noise. */
   readonly privacy?: PlanPrivacyFacts | undefined;
 }

@@ -6,17 +6,6 @@ import { l1Bound, type Release, requireRelease } from './release.js';
 /** Terms of tau that are added one by one; each later one is bounded by the last of these. */
 const EXACT_TAU_TERMS = 100_000;
 
-/**
- * The continuous Gaussian mechanism at `order` > 1, which no integer mechanism of the same variance beats:
- * `a / (2 z^2)` for the noise multiplier z = standard deviation / sensitivity (Mironov 2017, Corollary 3).
- *
- * @throws ParameterError `privacy.bad-noise` unless z is finite and positive
- */
-export function gaussianRdp(noiseMultiplier: number, order: number): number {
-  requirePositive('noiseMultiplier', noiseMultiplier);
-  return order / (2 * noiseMultiplier * noiseMultiplier);
-}
-
 export interface SkellamNoise {
   /** Variance mu of the summed noise, quanta^2. */
   readonly variance: number;

@@ -83,21 +83,6 @@ export function epsilonOf(curve: RdpCurve, delta: number): number {
   return Math.max(0, epsilon);
 }
 
-/**
- * The smallest delta, at most 1, for which the curve gives (epsilon, delta): the same conversion, solved for delta.
- *
- * @throws ParameterError `privacy.bad-epsilon`
- */
-export function deltaOf(curve: RdpCurve, epsilon: number): number {
-  requireEpsilon(epsilon);
-  let logDelta = 0;
-  for (const [index, order] of curve.orders.entries()) {
-    const rho = curve.values[index] ?? Number.POSITIVE_INFINITY;
-    logDelta = Math.min(logDelta, (order - 1) * (rho - epsilon + Math.log1p(-1 / order)) - Math.log(order));
-  }
-  return Math.exp(logDelta);
-}
-
 /** @throws ParameterError `privacy.bad-delta` unless 0 < delta < 1 */
 export function requireDelta(delta: number): void {
   if (!(delta > 0 && delta < 1)) {

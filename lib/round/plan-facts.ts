@@ -50,6 +50,7 @@ export function planFacts(
     bits: { min: Math.min(...bits), max: Math.max(...bits) },
     keepRatio: keepRatioOf(body),
     ...(relativeError !== undefined && { relativeError }),
+    staleness: body.staleness,
     ...(privacy !== undefined && {
       privacy: {
         mechanism: privacy.mechanism,

@@ -21,6 +21,7 @@ import {
   MAX_ADAPTER_CONFIG_BYTES,
   type PlanBody,
   type PlanPrivacy,
+  type PlanStaleness,
   type PlanTensor,
 } from '../package/messages/plan.js';
 import type {
@@ -161,7 +162,10 @@ function compressionRequest(
     threshold: roster.body.threshold,
     custodians: roster.body.custodians.length,
   };
-  const overhead = sharesSectionBytes(sharing) + headerAllowanceBytes(sent);
+  const sharesBytes = sharesSectionBytes(sharing);
+  // The ciphertext's length is what is asked for: digests for all that the limit admits.
+  const roomWithin = (limitBytes: number, setting: string): number =>
+    roomFor(limitBytes, sharesBytes + headerAllowanceBytes(sent, [limitBytes, sharesBytes]), setting);
   const isPrivate = policy.privacy.mechanism !== 'none';
   const clip = options.clip ?? (isPrivate ? policy.privacy.clip : undefined);
   const adaptive = keepRatio === 'auto' || policy.training.bits.min !== policy.training.bits.max;
@@ -181,13 +185,12 @@ function compressionRequest(
     clients: maxClients,
     ...(clip !== undefined && { clip }),
     rotation,
-    maxBytes: roomFor(
+    maxBytes: roomWithin(
       Math.min(roster.body.maxUpdateBytes, policy.envelope.maxUpdateBytes),
-      overhead,
       "the ceiling (envelope.maxUpdateBytes, or the roster's)",
     ),
     ...(adaptive && {
-      targetBytes: roomFor(policy.envelope.targetUpdateBytes, overhead, 'envelope.targetUpdateBytes'),
+      targetBytes: roomWithin(policy.envelope.targetUpdateBytes, 'envelope.targetUpdateBytes'),
     }),
     ...(maxRelativeError !== undefined && { maxRelativeError }),
     sizeBytes: (valuesByBits) => {
@@ -282,7 +285,11 @@ async function planFrom(
     segments: segmentsOf(valuesByBits),
   });
   const baseModel = like.config.base_model_name_or_path;
-  const { samplesForFullWeight } = policy.training;
+  const { samplesForFullWeight, stalenessTau, maxStalenessRounds } = policy.training;
+  const staleness: PlanStaleness = {
+    ...(stalenessTau !== undefined && { tau: stalenessTau }),
+    ...(maxStalenessRounds !== undefined && { maxRounds: maxStalenessRounds }),
+  };
   const prints = policyFingerprints(policy);
   const body: PlanBody = {
     fleet: roster.body.fleet,
@@ -313,6 +320,7 @@ async function planFrom(
     clip: compression.clip,
     ...(experts !== undefined && { experts: experts.map(({ name, weight }) => ({ name, weight })) }),
     ...(samplesForFullWeight !== undefined && { samplesForFullWeight }),
+    ...(Object.keys(staleness).length > 0 && { staleness }),
     ...(noise !== undefined && { privacy: noise }),
     profiles: { policy: prints.policy, ...prints.sections },
     adapterSchema: adapterSchemaFingerprint(schema),

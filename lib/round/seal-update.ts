@@ -10,6 +10,7 @@ import { sealMessage } from '../custody/seal.js';
 import type { SecretBytes } from '../custody/secret-bytes.js';
 import { sharesSectionBytes } from '../custody/sharing.js';
 import { effectiveNoiseMultiplier, type TrustedPlan } from '../custody/trusted-plan.js';
+import { isTooStale, stalenessDiscount } from '../custody/weights.js';
 import { ParameterError, RefusedError } from '../errors.js';
 import { writeFileAtomically } from '../files.js';
 import {
@@ -81,6 +82,8 @@ export interface SealReport {
   readonly residualUsed: boolean;
   /** In units of 2^-16. */
   readonly weights: readonly number[];
+  /** Rounds since the one that this delta was first sealed for; absent where the plan does not ask for it. */
+  readonly staleness?: number | undefined;
   /** What the site has spent when this round is counted; absent without noise. */
   readonly epsilonSpent?: number | undefined;
   readonly overBudget?: boolean | undefined;
@@ -125,8 +128,16 @@ function requireAllowed(options: SealOptions): SpendRequest | undefined {
   return spend;
 }
 
-/** What the client's values are multiplied by: how much was trained, and how much of it touched each expert. */
-function weightsOf({ plan, training }: SealOptions): number[] {
+/** How many rounds late the delta is, where the plan asks for it. */
+function stalenessOf({ client, plan }: SealOptions, deltaDigest: Uint8Array): number | undefined {
+  return plan.body.staleness && client.state.roundsLate(plan.body, deltaDigest);
+}
+
+/**
+ * What the client's values are multiplied by: how much was trained, how much of it touched each expert, and how late the
+ * delta is.
+ */
+function weightsOf({ plan, training }: SealOptions, roundsLate = 0): number[] {
   const { experts, samplesForFullWeight } = plan.body;
   const samples = training?.training?.samples;
   if (samplesForFullWeight !== undefined && samples === undefined) {
@@ -150,10 +161,23 @@ function weightsOf({ plan, training }: SealOptions): number[] {
   }
   const shares = experts?.map(({ name, weight }) => Math.min(1, training?.experts?.[name] ?? weight)) ?? [1];
   // What would count for less than the least weight does not count at all.
-  const weights = shares
-    .map((share) => Math.round(share * amount * WEIGHT_ONE))
-    .map((weight) => (weight < LEAST_WEIGHT ? 0 : weight));
-  if (weights.every((weight) => weight === 0)) {
+  const countedAt = (discount: number): number[] =>
+    shares
+      .map((share) => Math.round(share * amount * discount * WEIGHT_ONE))
+      .map((weight) => (weight < LEAST_WEIGHT ? 0 : weight));
+  const isNothing = (weights: readonly number[]): boolean => weights.every((weight) => weight === 0);
+  const weights = countedAt(stalenessDiscount(plan.body, roundsLate));
+  if (isTooStale(plan.body, roundsLate) || (isNothing(weights) && !isNothing(countedAt(1)))) {
+    throw new RefusedError(
+      'seal.too-stale',
+      `This delta was first sealed ${roundsLate} rounds ago, and ` +
+        (isTooStale(plan.body, roundsLate)
+          ? `the plan takes what is at most ${plan.body.staleness?.maxRounds} rounds late. `
+          : `at exp(-rounds / ${plan.body.staleness?.tau}) it weighs less than 1/16 now. `) +
+        'Train anew, from the adapter that was released last.',
+    );
+  }
+  if (isNothing(weights)) {
     throw new RefusedError(
       'seal.no-weight',
       'The declared training gives every module a weight below 1/16: there is nothing to send. Take part once more is trained.',
@@ -177,14 +201,21 @@ interface Encoding {
   readonly encoded: EncodedDelta;
   readonly residualUsed: boolean;
   readonly weights: readonly number[];
+  readonly staleness: number | undefined;
 }
 
-async function encode(options: SealOptions, delta: AdapterDelta, residual: boolean): Promise<Encoding> {
+async function encode(
+  options: SealOptions,
+  delta: AdapterDelta,
+  deltaDigest: Uint8Array,
+  residual: boolean,
+): Promise<Encoding> {
   const { plan, client } = options;
   const { policy, schemaKey, valueCount } = residualShape(plan.body);
   const reader = residual ? await client.residuals?.openCommitted(policy, schemaKey, valueCount) : undefined;
   try {
-    const weights = weightsOf(options);
+    const staleness = stalenessOf(options, deltaDigest);
+    const weights = weightsOf(options, staleness);
     const encoded = await client.prf.use((prfKey) =>
       encodeDelta({
         plan: plan.body,
@@ -195,7 +226,7 @@ async function encode(options: SealOptions, delta: AdapterDelta, residual: boole
         readResidual: readerOf(reader),
       }),
     );
-    return { encoded, residualUsed: reader !== undefined, weights };
+    return { encoded, residualUsed: reader !== undefined, weights, staleness };
   } finally {
     await reader?.close();
   }
@@ -203,7 +234,7 @@ async function encode(options: SealOptions, delta: AdapterDelta, residual: boole
 
 function reportOf(
   { plan }: SealOptions,
-  { encoded, residualUsed, weights }: Encoding,
+  { encoded, residualUsed, weights, staleness }: Encoding,
   spent: SpendOutcome | undefined,
 ): SealReport {
   return {
@@ -216,6 +247,7 @@ function reportOf(
     clipFactor: encoded.clipFactor,
     residualUsed,
     weights,
+    ...(staleness !== undefined && { staleness }),
     ...(spent !== undefined && { epsilonSpent: spent.epsilonSpent, overBudget: spent.overBudget }),
   };
 }
@@ -232,7 +264,8 @@ export async function dryRunSeal(options: SealOptions): Promise<SealReport> {
     client.policy.envelope.peftTypes,
   );
   try {
-    const encoding = await encode(options, delta, true);
+    const deltaDigest = await client.prf.use((prfKey) => delta.digest(plan.body, prfKey));
+    const encoding = await encode(options, delta, deltaDigest, true);
     encoding.encoded.values.fill(0);
     const spent = spend && client.privacy?.ledger.preview(spend);
     return reportOf(options, encoding, spent);
@@ -278,7 +311,10 @@ function updateBody(
   const { plan, client, training } = options;
   const { fleet, policy, cohort, round, privacy } = plan.body;
   const modules = [...new Set(plan.body.tensors.map(({ name }) => classifyTensor(name).module))].sort();
-  const weighted = plan.body.experts !== undefined || plan.body.samplesForFullWeight !== undefined;
+  const weighted =
+    plan.body.experts !== undefined ||
+    plan.body.samplesForFullWeight !== undefined ||
+    plan.body.staleness !== undefined;
   // What saturates depends on the delta, and the header is in the clear: bucketed, and with noise not told at all.
   const statistics = bucketSafety({
     ...training?.safety,
@@ -315,6 +351,7 @@ function updateBody(
       }),
     },
     ...(weighted && { weights: [...report.weights] }),
+    ...(report.staleness !== undefined && { staleness: report.staleness }),
     ...(training?.experts !== undefined && { experts: training.experts }),
     ...(training?.compatibility !== undefined && { compatibility: training.compatibility }),
     timingsMs: {
@@ -335,7 +372,7 @@ async function sealClaimed(
 ): Promise<SealedUpdateFile> {
   const { client, plan } = options;
   const started = performance.now();
-  const encoding = await encode(options, delta, client.state.holdsResidual(plan.fingerprint));
+  const encoding = await encode(options, delta, deltaDigest, client.state.holdsResidual(plan.fingerprint));
   const { values } = encoding.encoded;
   try {
     const loss = await stageLoss(options, delta, encoding);
@@ -396,6 +433,8 @@ export async function sealUpdate(options: SealOptions): Promise<SealedUpdateFile
     const earlier = await client.state.storedUpdate(plan.fingerprint, deltaDigest);
     if (earlier !== undefined) return { ...earlier, replayed: true };
     requireInTime(options);
+    // Before the delta is claimed and the budget is spent.
+    weightsOf(options, stalenessOf(options, deltaDigest));
     const { fleet, policy, cohort, round } = plan.body;
     const claim = await client.state.claim({
       fleet,

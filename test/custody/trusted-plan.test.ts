@@ -3,7 +3,7 @@ import { headerAllowanceBytes, readTrustedPlan } from '../../lib/custody/trusted
 import { planArithmetic } from '../../lib/lwe/plan.js';
 import type { PlanBody } from '../../lib/package/messages/plan.js';
 import { openContainer } from '../../lib/package/reader.js';
-import { withSignatureChanged } from '../round/support/forgery.js';
+import { craftUpdate, withSignatureChanged } from '../round/support/forgery.js';
 import { type RosterRules, rosterBody, signRoster, trustRosters } from '../round/support/members.js';
 import { signPlan, TestRound } from '../round/support/round.js';
 import { expectRefusal } from '../support/refusals.js';
@@ -156,8 +156,9 @@ describe('a trusted plan', () => {
 
   it('is refused where an update would be larger than the roster allows, and taken where it just fits', async () => {
     const sealed = round.plan.arithmetic.ciphertextBytes + 1168 + 2 * (3328 + 1136);
-    // 12 KiB, and each tensor's name with three bytes.
-    const header = 12 * 1024 + round.plan.body.tensors.reduce((sum, { name }) => sum + name.length + 3, 0);
+    // 12 KiB, each tensor's name with three bytes, and a digest of each section, both less than a mebibyte.
+    const header =
+      12 * 1024 + 2 * 34 + round.plan.body.tensors.reduce((sum, { name }) => sum + name.length + 3, 0);
     await read(() => ({}), { maxUpdateBytes: sealed + header });
     await expectRefusal('plan.too-large', () => read(() => ({}), { maxUpdateBytes: sealed + header - 1 }));
   });
@@ -168,9 +169,30 @@ describe('a trusted plan', () => {
     const { stored } = await hybrid.seal(1);
     const { tensors } = hybrid.plan.body;
     const update = await openContainer(stored, 'update');
+    const sections = update.header.sections.map(({ length }) => length);
     expect(update.body.targets?.modules).to.have.length(2);
-    expect(update.envelopeBytes.length).to.be.lessThan(headerAllowanceBytes(tensors));
+    expect(update.envelopeBytes.length).to.be.lessThan(headerAllowanceBytes(tensors, sections));
     await update.close();
+  });
+
+  it('leaves room for the digests of large sections, byte for byte', async () => {
+    const mebibyte = 2 ** 20;
+    const envelopeBytes = async (ciphertextBytes: number): Promise<number> => {
+      const sections = { ciphertext: new Uint8Array(ciphertextBytes), shares: new Uint8Array(mebibyte) };
+      const crafted = await craftUpdate(round.plan, round.client(1), { sections });
+      const update = await openContainer(crafted, 'update');
+      await update.close();
+      return update.envelopeBytes.length;
+    };
+    const allowance = (ciphertextBytes: number): number =>
+      headerAllowanceBytes(round.plan.body.tensors, [ciphertextBytes, mebibyte]);
+    for (const [small, large, chunks] of [
+      [8 * mebibyte, 16 * mebibyte, 8],
+      [16 * mebibyte, 16 * mebibyte + 1, 1],
+    ] as const) {
+      expect(allowance(large) - allowance(small)).to.equal(34 * chunks);
+      expect((await envelopeBytes(large)) - (await envelopeBytes(small))).to.equal(34 * chunks);
+    }
   });
 
   it('is refused where the roster demands noise and it adds none', async () => {

@@ -52,6 +52,11 @@ describe('a trusted update', () => {
       () => ({ body: { weights: [65_536, 65_536] } }),
     ],
     [
+      'declares a staleness and its plan has none',
+      'update.wrong-staleness',
+      () => ({ body: { staleness: 0 } }),
+    ],
+    [
       'has a ciphertext that is too short',
       'update.wrong-size',
       () => ({ sections: { ciphertext: new Uint8Array(round.plan.arithmetic.ciphertextBytes - 4) } }),

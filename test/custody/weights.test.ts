@@ -1,6 +1,13 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { updateWeights, WeightTally, weightGroup, weightGroups } from '../../lib/custody/weights.js';
+import {
+  requireDiscounted,
+  stalenessDiscount,
+  updateWeights,
+  WeightTally,
+  weightGroup,
+  weightGroups,
+} from '../../lib/custody/weights.js';
 import { TensorGuardError } from '../../lib/errors.js';
 import { WEIGHT_ONE } from '../../lib/package/messages/update.js';
 import { expectRefusal } from '../support/refusals.js';
@@ -209,5 +216,60 @@ describe('the weights of one update', () => {
     expect(weightGroup({})).to.equal(0);
     expect(weightGroups({ experts: experts(3) })).to.equal(3);
     expect(weightGroup({ expert: 2 })).to.equal(2);
+  });
+});
+
+/** round(65536 * exp(-a / b)) in integers: 1 over the series of exp, to 60 decimals. */
+function exactWeight(a: bigint, b: bigint): number {
+  const one = 10n ** 60n;
+  let sum = one;
+  for (let term = one, k = 1n; term > 0n; k += 1n) {
+    term = (term * a) / (b * k);
+    sum += term;
+  }
+  const scaled = (BigInt(WEIGHT_ONE) * one * one) / sum;
+  return Number((scaled + one / 2n) / one);
+}
+
+describe('the discount of a delta that missed rounds', () => {
+  const rounds = fc.integer({ min: 0, max: 60 });
+  // Sixteenths of a round, which doubles hold exactly.
+  const sixteenths = fc.integer({ min: 1, max: 1600 });
+
+  it('is exp(-rounds / tau), to the last unit of a weight', () => {
+    fc.assert(
+      fc.property(rounds, sixteenths, (late, tau) => {
+        const discount = stalenessDiscount({ staleness: { tau: tau / 16 } }, late);
+        expect(Math.round(WEIGHT_ONE * discount)).to.equal(exactWeight(BigInt(late) * 16n, BigInt(tau)));
+      }),
+    );
+  });
+
+  it('allows an update that weight in every module, or less, and no more', async () => {
+    const plan = { round: 60, staleness: { tau: 8 }, experts: experts(2) };
+    for (let late = 0; late <= 22; late += 1) {
+      const most = exactWeight(BigInt(late), 8n);
+      const update = (weights: number[]) => ({ client: 'client-1', staleness: late, weights });
+      for (const weights of [
+        [most, most],
+        [most, 0],
+        [most - 1, 4096],
+      ]) {
+        requireDiscounted(plan, update(weights));
+      }
+      if (late === 0) continue;
+      for (const weights of [
+        [most + 1, most],
+        [0, WEIGHT_ONE],
+      ]) {
+        await expectRefusal('update.wrong-weights', () => requireDiscounted(plan, update(weights)));
+      }
+    }
+  });
+
+  it('is none without tau, however late', () => {
+    const plan = { round: 9, staleness: { maxRounds: 8 } };
+    requireDiscounted(plan, { client: 'client-1', staleness: 8 });
+    expect(stalenessDiscount(plan, 8)).to.equal(1);
   });
 });

@@ -21,6 +21,8 @@ const policies: fc.Arbitrary<Policy> = fc
     fullLayers: fc.constantFrom<string[][]>([], ['lm_head'], ['**']),
     postQuantum: fc.boolean(),
     maxRelativeError: fc.option(fc.double({ min: 0.01, max: 1, noNaN: true }), { nil: undefined }),
+    stalenessTau: fc.option(fc.constantFrom(0.5, 4), { nil: undefined }),
+    maxStalenessRounds: fc.option(fc.constantFrom(0, 5), { nil: undefined }),
   })
   .map((chosen) => {
     const policy = presetPolicy(chosen.preset);
@@ -33,6 +35,8 @@ const policies: fc.Arbitrary<Policy> = fc
     policy.envelope.fullLayers = chosen.fullLayers;
     if (chosen.postQuantum) policy.encryption.signatureAlgorithms = ['ed25519', 'ml-dsa-65'];
     policy.training.maxRelativeError = chosen.maxRelativeError;
+    policy.training.stalenessTau = chosen.stalenessTau;
+    policy.training.maxStalenessRounds = chosen.maxStalenessRounds;
     return policySchema.parse(policy);
   });
 
@@ -79,6 +83,10 @@ function factsNear(policy: Policy): fc.Arbitrary<PlanFacts> {
         { nil: undefined, freq: 12 },
       ),
       relativeError: fc.option(factor, { nil: undefined, freq: 12 }),
+      staleness: mostly<PlanFacts['staleness']>(
+        fc.constant(edge.staleness),
+        fc.constantFrom(undefined, { tau: 1 }, { tau: 5, maxRounds: 6 }, { maxRounds: 1 }),
+      ),
     })
     .map((near): PlanFacts => {
       const [bytes, ceiling, parameters] = near.sizes;
@@ -104,6 +112,7 @@ function factsNear(policy: Policy): fc.Arbitrary<PlanFacts> {
         tensors: near.tensors,
         relativeError:
           near.relativeError && (policy.training.maxRelativeError ?? 1) * Math.min(near.relativeError, 1.01),
+        staleness: near.staleness,
         privacy,
       };
     });
@@ -140,6 +149,12 @@ const STRICTER: Readonly<Record<string, (facts: PlanFacts, by: number) => Partia
   relativeError: ({ relativeError }, by) => ({
     relativeError: relativeError === undefined ? by * 1e-3 : relativeError * by,
   }),
+  staleness: ({ staleness }, by) => ({
+    staleness: {
+      tau: (staleness?.tau ?? 4) * by,
+      maxRounds: Math.floor((staleness?.maxRounds ?? 5) * by),
+    },
+  }),
   noiseMultiplier: noisier((privacy, by) => ({ noiseMultiplier: privacy.noiseMultiplier / by })),
   epsilonPerRound: noisier((privacy, by) => ({ epsilonPerRound: privacy.epsilonPerRound * by })),
   delta: noisier((privacy, by) => ({ delta: privacy.delta * by })),
@@ -170,6 +185,8 @@ const LOOSER: Readonly<Record<string, (policy: Policy) => void>> = {
   hardStop: (policy) => (policy.privacy.hardStop = false),
   loraMode: (policy) => (policy.training.loraMode = 'average'),
   maxRelativeError: (policy) => (policy.training.maxRelativeError = undefined),
+  stalenessTau: (policy) => (policy.training.stalenessTau = undefined),
+  maxStalenessRounds: (policy) => (policy.training.maxStalenessRounds = undefined),
 };
 
 describe('stricter and weaker', () => {

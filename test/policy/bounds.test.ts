@@ -21,6 +21,8 @@ function strictPolicy(): Policy {
   policy.envelope.fullLayers = ['**.lm_head'];
   policy.encryption.signatureAlgorithms = ['ed25519', 'ml-dsa-65'];
   policy.training.maxRelativeError = 0.2;
+  policy.training.stalenessTau = 4;
+  policy.training.maxStalenessRounds = 6;
   policy.training.bits = { min: 4, max: 6 };
   return parsePolicy(policy);
 }
@@ -109,6 +111,16 @@ describe('a plan held against a policy', () => {
     ['a factor A in a frozen-a plan', 'policy.frozen-factor', () => ({ loraMode: 'frozen-a' }), ['lora_A']],
     ['a larger error', 'policy.relative-error', () => ({ relativeError: 0.21 }), [0.21, 0.2]],
     ['no predicted error', 'policy.relative-error', () => ({ relativeError: undefined }), [0.2]],
+    [
+      'a weaker discount of late deltas',
+      'policy.staleness',
+      () => ({ staleness: { tau: 4.5, maxRounds: 6 } }),
+      [4.5, 4],
+    ],
+    ['no discount of late deltas', 'policy.staleness', () => ({ staleness: { maxRounds: 6 } }), [4]],
+    ['nothing said of late deltas', 'policy.staleness', () => ({ staleness: undefined }), [4]],
+    ['later deltas', 'policy.staleness', () => ({ staleness: { tau: 4, maxRounds: 7 } }), [7, 6]],
+    ['deltas however late', 'policy.staleness', () => ({ staleness: { tau: 4 } }), [6]],
   ];
   for (const [what, code, change, shows] of refusals) {
     it(`is refused for ${what}, whoever holds the policy`, async () => {

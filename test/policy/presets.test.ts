@@ -1,8 +1,9 @@
 import { expect } from 'chai';
+import { PARAMETER_SET_NAMES } from '../../lib/lwe/parameters.js';
 import type { Policy } from '../../lib/policy/policy.js';
 import { parsePolicy } from '../../lib/policy/policy.js';
 import { POLICY_PRESET_NAMES, presetPolicy } from '../../lib/policy/presets.js';
-import { permittedParameterSets } from '../../lib/policy/profiles/encryption.js';
+import { securityLevelOf } from '../../lib/policy/profiles/encryption.js';
 import { expectRefusal } from '../support/refusals.js';
 
 /** docs/policies.md: RDP of the Gaussian mechanism, composed and converted, over Opacus' orders. */
@@ -52,6 +53,8 @@ describe('presets', () => {
     ['bits', (p) => [p.training.bits.min, p.training.bits.max].join(), '8,8', '8,8', '4,4'],
     ['keep ratio', (p) => p.training.keepRatio, 0.01, 1, 0.1],
     ['relative error', (p) => p.training.maxRelativeError, undefined, undefined, undefined],
+    ['discount', (p) => p.training.stalenessTau, undefined, undefined, undefined],
+    ['staleness', (p) => p.training.maxStalenessRounds, undefined, undefined, undefined],
     ['parameters', (p) => p.envelope.maxTrainableParameters, 5e6, 10e6, 3e6],
     ['largest update', (p) => p.envelope.maxUpdateBytes, 1e6, 5e6, 2e6],
     ['target update', (p) => p.envelope.targetUpdateBytes, 5e5, 5e5, 5e5],
@@ -85,8 +88,12 @@ describe('presets', () => {
   });
 
   it('permit lwe-192 alone at 192 bits, and both sets at 128', () => {
-    expect(permittedParameterSets(192)).to.deep.equal(['lwe-192']);
-    expect(permittedParameterSets(128)).to.deep.equal(['lwe-192', 'lwe-128']);
+    const permitted = (name: 'conservative' | 'balanced'): string[] =>
+      PARAMETER_SET_NAMES.filter(
+        (set) => securityLevelOf(set) >= presetPolicy(name).encryption.securityLevel,
+      );
+    expect(permitted('conservative')).to.deep.equal(['lwe-192']);
+    expect(permitted('balanced')).to.deep.equal(['lwe-192', 'lwe-128']);
   });
 });
 

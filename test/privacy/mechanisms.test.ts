@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import {
   discreteGaussianTau,
   distributedDiscreteGaussianRdp,
-  gaussianRdp,
   releaseRdp,
   skellamRdp,
 } from '../../lib/privacy/mechanisms.js';
@@ -11,6 +10,7 @@ import { RDP_ORDERS } from '../../lib/privacy/rdp.js';
 import { l1Bound } from '../../lib/privacy/release.js';
 import { expectRefusal } from '../support/refusals.js';
 import { convolve, renyiOfShift, symmetricProbabilities } from './support/exact-noise.js';
+import { gaussianRdp } from './support/gaussian.js';
 import { anyRelease, release } from './support/releases.js';
 
 describe('the divergence of the Skellam mechanism', () => {

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { gaussianRdp } from '../../lib/privacy/mechanisms.js';
-import { compose, deltaOf, epsilonOf, RDP_ORDERS, rdpCurve, scale } from '../../lib/privacy/rdp.js';
+import { compose, epsilonOf, RDP_ORDERS, rdpCurve, requireEpsilon, scale } from '../../lib/privacy/rdp.js';
 import { expectRefusal } from '../support/refusals.js';
+import { deltaOf, gaussianRdp } from './support/gaussian.js';
 
 /** The orders that the reference values are for. */
 const CUSTOMARY_ORDERS = RDP_ORDERS.filter((order) => order < 64);
@@ -140,7 +140,7 @@ describe('the Renyi accountant', () => {
       await expectRefusal('privacy.bad-delta', () => epsilonOf(curve, bad));
     }
     for (const bad of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
-      await expectRefusal('privacy.bad-epsilon', () => deltaOf(curve, bad));
+      await expectRefusal('privacy.bad-epsilon', () => requireEpsilon(bad));
     }
     for (const bad of [-1, 0.5, Number.NaN]) {
       await expectRefusal('privacy.bad-rounds', () => scale(curve, bad));

@@ -80,6 +80,20 @@ const privacySchema = z.strictObject({
 /** The noise of a round. */
 export type PlanPrivacy = z.infer<typeof privacySchema>;
 
+const stalenessSchema = z
+  .strictObject({
+    /** Rounds after which a delta weighs 1/e; absent where it weighs as much as a new one. */
+    tau: positiveSchema.optional(),
+    /** Rounds that a delta may be late at most. */
+    maxRounds: integerSchema(0).optional(),
+  })
+  .refine(({ tau, maxRounds }) => tau !== undefined || maxRounds !== undefined, {
+    error: 'says nothing of how late deltas may be',
+  });
+
+/** What becomes of deltas that missed rounds. */
+export type PlanStaleness = z.infer<typeof stalenessSchema>;
+
 export const MAX_EXPERTS = 64;
 
 const expertSchema = z.strictObject({
@@ -112,6 +126,8 @@ const planShape = z.strictObject({
   experts: z.array(expertSchema).min(1).max(MAX_EXPERTS).optional(),
   /** Training samples from which on a client counts in full; absent where they do not matter. */
   samplesForFullWeight: integerSchema(1).optional(),
+  /** Absent where deltas that missed rounds are like new ones. */
+  staleness: stalenessSchema.optional(),
   privacy: privacySchema.optional(),
   /** Fingerprints of the policy profiles that it was made under. */
   profiles: z.record(idSchema, bytes32Schema).optional(),

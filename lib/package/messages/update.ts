@@ -95,6 +95,11 @@ export const updateSchema = z.strictObject({
     .min(1)
     .max(MAX_EXPERTS)
     .optional(),
+  /**
+   * Rounds since the one that this delta was first sealed for, 0 for a new one; there where the plan has a `staleness`, and
+   * nowhere else.
+   */
+  staleness: integerSchema(0).optional(),
   /** How much of the training touched each expert, as the trainer declares it. */
   experts: z.record(idSchema, nonNegativeSchema).optional(),
   compatibility: z

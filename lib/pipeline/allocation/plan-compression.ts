@@ -4,6 +4,8 @@
  * The coordinator alone computes this and puts the numbers into the signed plan; nobody has to come to the same
  * last bits on another machine. Everything comes from public data, never from one client's delta.
  */
+
+import { ParameterError } from '../../errors.js';
 import { allocateBits, refuseSize } from './bit-targets.js';
 import { type CompressionPlan, type CompressionRequest, checkRequest } from './compression-request.js';
 import {
@@ -100,12 +102,32 @@ function chooseBits(
   return { bits, bytes: sizeBytes };
 }
 
+/** Refusals that another least width may not meet with. */
+const MISSED_TARGETS: ReadonlySet<string> = new Set(['plan.size-target', 'plan.error-target']);
+
+/** The least width of `auto` trades values against their accuracy: each that is admitted, narrowest first. */
+function requestsByLeastWidth(request: CompressionRequest): CompressionRequest[] {
+  const { bits, keepRatio, privacy } = request;
+  // A private round has one grid: each tensor's width follows from it.
+  if (keepRatio !== 'auto' || typeof bits === 'number' || privacy !== undefined) return [request];
+  const leastWidths = Array.from({ length: bits.max - bits.min + 1 }, (_, i) => bits.min + i);
+  return leastWidths.map((min): CompressionRequest => ({ ...request, bits: { min, max: bits.max } }));
+}
+
+/**
+ * Whether a plan is the better one for a run: by the residual that it settles at, which both what waits to be sent and the
+ * rounding that is fed back make. The first round's error would not do: it is nearly 1 for all plans that send little.
+ */
+function isBetter({ expected: a }: CompressionPlan, { expected: b }: CompressionPlan): boolean {
+  if (a.clipStarves !== b.clipStarves) return b.clipStarves;
+  return a.steadyState.residualNormRatio < b.steadyState.residualNormRatio;
+}
+
 /**
  * Chooses counts, clip, grids and bits.
  *
- * `auto` keeps as many values as fit at the narrowest admitted widths; widths then grow only into what is left, so
- * raise
- * `bits.min` for fewer and finer values. A private round has one grid, and each tensor the bits that its range
+ * `auto` keeps as many values as fit at one least width, and widths then grow into what is left; of all least widths that
+ * are admitted it takes the one whose residual is foreseen to settle lowest. A private round has one grid, and each tensor the bits that its range
  * needs on it; `bits` only
  * limits them. Without rotation a tensor's grid reaches 1.5 times its largest magnitude in the reference (scaled,
  * as its
@@ -125,6 +147,23 @@ function chooseBits(
  */
 export function planCompression(request: CompressionRequest): CompressionPlan {
   checkRequest(request);
+  let best: CompressionPlan | undefined;
+  let refusal: unknown;
+  for (const each of requestsByLeastWidth(request)) {
+    try {
+      const plan = planAtLeastWidth(each);
+      if (best === undefined || isBetter(plan, best)) best = plan;
+    } catch (error) {
+      // Wider values take more bytes: what the narrowest are refused for is what the request is refused for.
+      if (!(error instanceof ParameterError && MISSED_TARGETS.has(error.code))) throw error;
+      refusal ??= error;
+    }
+  }
+  if (best === undefined) throw refusal;
+  return best;
+}
+
+function planAtLeastWidth(request: CompressionRequest): CompressionPlan {
   const reference = referenceOf(request);
   const keeps = chooseCounts(reference);
   const sent = sentReference(reference, keeps);

@@ -1,6 +1,6 @@
 /** The encryption profile: how hard updates are to break, and how many have to agree before a sum opens. */
 import { z } from 'zod';
-import { PARAMETER_SET_NAMES, type ParameterSetName } from '../../lwe/parameters.js';
+import type { ParameterSetName } from '../../lwe/parameters.js';
 import { booleanSetting, choiceSetting, choicesSetting, integerSetting } from '../setting-schemas.js';
 
 export const POLICY_SIGNATURE_ALGORITHMS = ['ed25519', 'ml-dsa-65'] as const;
@@ -14,11 +14,6 @@ const LEVELS: Readonly<Record<ParameterSetName, SecurityLevel>> = { 'lwe-192': 1
 /** Bits of security of a parameter set, by the HomomorphicEncryption.org standard of 2018. */
 export function securityLevelOf(parameterSet: ParameterSetName): SecurityLevel {
   return LEVELS[parameterSet];
-}
-
-/** The parameter sets of at least this level, the default first. */
-export function permittedParameterSets(level: SecurityLevel): ParameterSetName[] {
-  return PARAMETER_SET_NAMES.filter((name) => LEVELS[name] >= level);
 }
 
 export const encryptionSchema = z

@@ -93,6 +93,15 @@ export const trainingSchema = z
       1_000_000_000,
       "a client's weight is min(1, samples / this); unset: every client weighs 1",
     ).optional(),
+    stalenessTau: positiveSetting(
+      1_000_000,
+      'a delta that missed rounds weighs exp(-rounds / this); unset: as much as a new one',
+    ).optional(),
+    maxStalenessRounds: integerSetting(
+      0,
+      1_000_000,
+      'rounds that a delta may be late at most; unset: while it still weighs 1/16',
+    ).optional(),
   })
   .superRefine(({ warmupSteps, maxSteps }, context) => {
     if (warmupSteps > maxSteps) {

@@ -202,6 +202,42 @@ describe("a plan's compression", () => {
     }
   });
 
+  it('keeps what fits at the widths whose residual settles lowest, not at the narrowest', () => {
+    const residual = (plan: CompressionPlan): number => plan.expected.steadyState.residualNormRatio;
+    const all = { min: 2, max: 8 };
+    const chosen = new Set<number>();
+    for (const maxBytes of [300, 700, 1500, 2300, 3500]) {
+      const asked = request({ bits: all, keepRatio: 'auto', maxBytes });
+      const plan = planCompression(asked);
+      chosen.add(Math.min(...plan.bits));
+      for (let bits = 2; bits <= 8; bits += 1) {
+        for (const range of [bits, { min: bits, max: 8 }]) {
+          const other = planCompression({ ...asked, bits: range });
+          expect(residual(plan), `${maxBytes} bytes, ${bits} bits`).to.be.at.most(residual(other));
+        }
+      }
+    }
+    // It is no constant: the more room there is, the finer.
+    expect(chosen).to.have.property('size').that.is.above(2);
+  });
+
+  it('keeps with the widths that it chooses less of a residual than with the narrowest, round by round', () => {
+    const tensors = [512, 1024, 256].map((values, m) => ({ ...(TENSORS[m] as CompressionTensor), values }));
+    const asked = request({ tensors, keepRatio: 'auto', maxBytes: 700, clients: 1 });
+    const wide = settle({ ...asked, bits: { min: 2, max: 8 } }, 300, true);
+    const narrow = settle({ ...asked, bits: 2 }, 300, true);
+    expect(wide.measured.residualNormRatio).to.be.below(0.9 * narrow.measured.residualNormRatio);
+  });
+
+  it('skips widths at which nothing fits, and refuses for what the narrowest would need', () => {
+    // At 4 bits the fixed tensor alone is too large.
+    const tensors = [{ name: 'head', values: 640, energy: 1, keepRatio: 1 }, ...TENSORS];
+    const asked = request({ tensors, keepRatio: 'auto', bits: { min: 2, max: 8 }, maxBytes: 900 });
+    expect(planCompression(asked).bytes).to.be.at.most(900);
+    const narrow = refusal(() => planCompression({ ...asked, bits: 2, maxBytes: 500 }));
+    expect(refusal(() => planCompression({ ...asked, maxBytes: 500 })).message).to.equal(narrow.message);
+  });
+
   it('gives the same answer twice', () => {
     const asked = request({ bits: { min: 2, max: 8 }, keepRatio: 'auto', maxBytes: 1500 });
     expect(planCompression(asked)).to.deep.equal(planCompression(asked));

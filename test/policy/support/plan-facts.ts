@@ -35,6 +35,9 @@ export function factsAtTheEdge(policy: Policy): PlanFacts {
     bits: training.bits,
     keepRatio: training.keepRatio === 'auto' ? 1 : training.keepRatio,
     ...(training.maxRelativeError === undefined ? {} : { relativeError: training.maxRelativeError }),
+    ...((training.stalenessTau !== undefined || training.maxStalenessRounds !== undefined) && {
+      staleness: { tau: training.stalenessTau, maxRounds: training.maxStalenessRounds },
+    }),
     ...(policy.privacy.mechanism === 'none' ? {} : { privacy: noiseAsDemanded(policy) }),
   };
 }

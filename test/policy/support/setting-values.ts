@@ -88,6 +88,8 @@ export const SETTING_EXAMPLES: Readonly<Record<string, SettingExamples>> = {
   'training.maxSteps': integers(1, 10_000_000),
   'training.warmupSteps': integers(0, 10_000_000),
   'training.samplesForFullWeight': integers(1, 1e9),
+  'training.stalenessTau': positives(1e6),
+  'training.maxStalenessRounds': integers(0, 1e6),
   'safety.minSuccessRate': numbers(0, 1),
   'safety.maxConstraintViolations': integers(0, 1_000_000),
   'safety.maxKlDivergence': numbers(0, 1000),
@@ -115,6 +117,8 @@ export const OPTIONAL_SETTINGS = [
   'privacy.clip',
   'training.maxRelativeError',
   'training.samplesForFullWeight',
+  'training.stalenessTau',
+  'training.maxStalenessRounds',
 ];
 
 /** `{ privacy: { clip: 1 } }` for `privacy.clip` and 1. */
