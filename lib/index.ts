@@ -6,6 +6,7 @@ export { writeSafetensors } from './adapter/safetensors-writer.js';
 export { readTrainingMetadata, type TrainingFacts } from './adapter/training-metadata.js';
 export { type ClientState, createClientState, openClientState } from './custody/client-state.js';
 export { answerRound, type CustodianAnswer, type CustodianIdentity } from './custody/custodian.js';
+export { type OpenedCustodian, openCustodian } from './custody/custodian-directory.js';
 export { createLedger, type Ledger, openLedger } from './custody/ledger.js';
 export { type OpenedRole, openRole } from './custody/role-directory.js';
 export { readTrustedRoster, type TrustedRoster } from './custody/roster.js';

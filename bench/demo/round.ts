@@ -3,7 +3,6 @@ import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openClient } from '../../lib/cli/client.js';
 import { openOwner } from '../../lib/cli/owner.js';
-import { LEDGER_FILE } from '../../lib/custody/role-directory.js';
 import { replaceFile } from '../../lib/files.js';
 import {
   aggregateUpdates,
@@ -11,7 +10,7 @@ import {
   closeRound,
   createFleet,
   openContainer,
-  openLedger,
+  openCustodian,
   openRole,
   openRound,
   planRound,
@@ -100,10 +99,11 @@ async function aggregate(
   updates: readonly string[],
   out: string,
 ): Promise<void> {
-  const { keys, signing, roster } = await openRole(directory, 'aggregator');
+  const { id, signing, roster, close } = await openRole(directory, 'aggregator');
+  close();
   const { policy } = await readRolePolicy(directory, POLICY);
   const plan = await readTrustedPlan(planPath, roster);
-  await aggregateUpdates({ plan, policy, aggregatorId: keys.id, signing, updates, strict: true, out });
+  await aggregateUpdates({ plan, policy, aggregatorId: id, signing, updates, strict: true, out });
 }
 
 async function answer(
@@ -112,25 +112,23 @@ async function answer(
   aggregatePath: string,
   out: string,
 ): Promise<void> {
-  const { keys, signing, roster } = await openRole(directory, 'custodian');
-  const plan = await readTrustedPlan(planPath, roster);
-  const ledger = await openLedger(join(directory, LEDGER_FILE));
+  const { custodian, role, close } = await openCustodian(directory);
   try {
+    const plan = await readTrustedPlan(planPath, role.roster);
     const container = await openContainer(aggregatePath, 'aggregate');
     try {
-      const identity = { id: keys.id, signing, kem: keys.kem, ledger };
-      await replaceFile(out, (await answerRound(identity, plan, container)).answer);
+      await replaceFile(out, (await answerRound(custodian, plan, container)).answer);
     } finally {
       await container.close();
     }
   } finally {
-    ledger.close();
+    close();
   }
 }
 
 async function ownerWithPlan(directory: string, planPath: string) {
-  const { owner, roster } = await openOwner(directory, POLICY);
-  return { owner, plan: await readTrustedPlan(planPath, roster) };
+  const { owner, role } = await openOwner(directory, POLICY);
+  return { owner, role, plan: await readTrustedPlan(planPath, role.roster) };
 }
 
 /** Runs the round below `directory`: every role reads its own keys and verifies what it is handed. */

@@ -144,7 +144,8 @@ export async function writePeftAdapter(
 }
 
 /** Where the adapter that is being replaced lies between the two renames. */
-function previousOf(directory: string): string {
+/** Where the adapter that is being replaced waits until the new one is in place. */
+export function previousOf(directory: string): string {
   const target = resolve(directory);
   return join(dirname(target), `.${basename(target)}.tensorguard-previous`);
 }

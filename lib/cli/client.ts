@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { openClientState } from '../custody/client-state.js';
 import { openRole } from '../custody/role-directory.js';
 import type { TrustedRoster } from '../custody/roster.js';
-import { FormatError } from '../errors.js';
 import { openPrivacyLedger } from '../privacy/privacy-ledger.js';
 import { openResiduals } from '../round/residuals.js';
 import { type RolePolicyOptions, readRolePolicy } from '../round/role-policy.js';
@@ -20,33 +19,35 @@ export async function openClient(
   directory: string,
   options: ClientOptions,
 ): Promise<{ readonly client: ClientIdentity; readonly roster: TrustedRoster; close(): void }> {
-  const { keys, signing, roster } = await openRole(directory, 'client');
-  if (keys.prf === undefined) {
-    throw new FormatError('key.malformed', `The key file in ${directory} has no PRF key.`);
-  }
   const { policy } = await readRolePolicy(directory, options);
-  const residuals = policy.training.errorFeedback ? await openResiduals(directory) : undefined;
-  const ledger = await openPrivacyLedger(options.privacyLedger ?? join(directory, PRIVACY_LEDGER_FILE));
+  const role = await openRole(directory, 'client');
+  const closing: (() => void)[] = [() => role.close()];
+  const close = (): void => {
+    for (const end of closing.reverse()) end();
+  };
   try {
+    const residuals = policy.training.errorFeedback ? await openResiduals(directory) : undefined;
+    const ledger = await openPrivacyLedger(options.privacyLedger ?? join(directory, PRIVACY_LEDGER_FILE));
+    closing.push(() => ledger.close());
     const state = await openClientState(directory);
+    closing.push(() => state.close());
+    const prf = await role.store.prf();
+    closing.push(() => prf.wipe());
     return {
       client: {
-        id: keys.id,
-        signing,
-        prf: keys.prf,
+        id: role.id,
+        signing: role.signing,
+        prf,
         state,
         policy,
         residuals,
         privacy: { ledger, budget: budgetOf(policy) },
       },
-      roster,
-      close() {
-        state.close();
-        ledger.close();
-      },
+      roster: role.roster,
+      close,
     };
   } catch (error) {
-    ledger.close();
+    close();
     throw error;
   }
 }

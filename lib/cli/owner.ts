@@ -1,20 +1,31 @@
 /** The owner's directory, as `open` and `close` use it. */
-import { openRole } from '../custody/role-directory.js';
-import type { TrustedRoster } from '../custody/roster.js';
-import { FormatError } from '../errors.js';
+import { hex } from '../custody/fields.js';
+import { type OpenedRole, openRole } from '../custody/role-directory.js';
+import { RefusedError } from '../errors.js';
 import type { OwnerIdentity } from '../round/open-round.js';
 import { type RolePolicyOptions, readRolePolicy } from '../round/role-policy.js';
 import { RoundRecords } from '../round/round-records.js';
 
+/** The caller closes `role`. */
 export async function openOwner(
   directory: string,
   options: RolePolicyOptions = {},
-): Promise<{ readonly owner: OwnerIdentity; readonly roster: TrustedRoster }> {
-  const { keys, signing, roster } = await openRole(directory, 'owner');
-  const kem = keys.kem.at(-1);
-  if (kem === undefined) {
-    throw new FormatError('key.malformed', `The key file in ${directory} has no KEM key.`);
-  }
+): Promise<{ readonly owner: OwnerIdentity; readonly role: OpenedRole }> {
   const { policy } = await readRolePolicy(directory, options);
-  return { owner: { signing, kem: kem.seed, records: new RoundRecords(directory), policy }, roster };
+  const role = await openRole(directory, 'owner');
+  const { signing, store } = role;
+  const owner: OwnerIdentity = {
+    signing,
+    records: new RoundRecords(directory),
+    policy,
+    kemKey: async (publicKey, what) => {
+      const key = store.kemWith(publicKey);
+      if (key !== undefined) return store.kem(key.name, what);
+      throw new RefusedError(
+        'key.unknown',
+        `${directory} does not hold the owner's key that the roster lists (${hex(publicKey.subarray(0, 8))}...).`,
+      );
+    },
+  };
+  return { owner, role };
 }

@@ -3,13 +3,34 @@ import { Command, CommanderError } from 'commander';
 import { TensorGuardError } from '../errors.js';
 import { aggregateCommand } from './commands/aggregate.js';
 import { benchCommand } from './commands/bench.js';
+import { clientInitCommand } from './commands/client-init.js';
 import { closeCommand } from './commands/close.js';
 import { custodianAnswerCommand } from './commands/custodian-answer.js';
+import { custodianInitCommand } from './commands/custodian-init.js';
 import { doctorCommand } from './commands/doctor.js';
+import { fleetEnrollCommand } from './commands/fleet-enroll.js';
 import { fleetInitCommand } from './commands/fleet-init.js';
+import { fleetJoinCommand } from './commands/fleet-join.js';
+import { fleetRevokeCommand } from './commands/fleet-revoke.js';
 import { inspectCommand } from './commands/inspect.js';
+import { keysAuditHeadCommand } from './commands/keys-audit-head.js';
+import { keysAuditShowCommand } from './commands/keys-audit-show.js';
+import { keysAuditVerifyCommand } from './commands/keys-audit-verify.js';
+import { keysBreakGlassAnswerCommand } from './commands/keys-break-glass-answer.js';
+import { keysBreakGlassCloseCommand } from './commands/keys-break-glass-close.js';
+import { keysBreakGlassInitCommand } from './commands/keys-break-glass-init.js';
+import { keysCreateWrappingKeyCommand } from './commands/keys-create-wrapping-key.js';
+import { keysExportCommand } from './commands/keys-export.js';
+import { keysImportCommand } from './commands/keys-import.js';
+import { keysListCommand } from './commands/keys-list.js';
+import { keysRewrapCommand } from './commands/keys-rewrap.js';
+import { keysRotateCommand } from './commands/keys-rotate.js';
+import { keysStateCommand } from './commands/keys-state.js';
+import { keysStatusCommand } from './commands/keys-status.js';
 import { openCommand } from './commands/open.js';
 import { planCommand } from './commands/plan.js';
+import { releaseCreateCommand } from './commands/release-create.js';
+import { releaseOpenCommand } from './commands/release-open.js';
 import { sealCommand } from './commands/seal.js';
 import { createOutput, jsonText, type Output } from './output.js';
 
@@ -26,8 +47,8 @@ function buildProgram(version: string): Command {
     .version(version)
     .option(...JSON_OPTION)
     .exitOverride();
-  const group = (name: string, description: string): Command =>
-    program
+  const group = (name: string, description: string, parent = program): Command =>
+    parent
       .command(name)
       .description(description)
       .option(...JSON_OPTION)
@@ -42,13 +63,43 @@ function buildProgram(version: string): Command {
   };
   const fleet = group('fleet', 'fleets and who belongs to them');
   add(fleet, 'init', fleetInitCommand);
+  add(fleet, 'enroll', fleetEnrollCommand);
+  add(fleet, 'revoke', fleetRevokeCommand);
+  add(fleet, 'join', fleetJoinCommand);
+  const client = group('client', "a client's part");
+  add(client, 'init', clientInitCommand);
   add(program, 'plan', planCommand);
   add(program, 'seal', sealCommand);
   add(program, 'aggregate', aggregateCommand);
   const custodian = group('custodian', "a custodian's part");
+  add(custodian, 'init', custodianInitCommand);
   add(custodian, 'answer', custodianAnswerCommand);
   add(program, 'open', openCommand);
   add(program, 'close', closeCommand);
+  const keys = group('keys', 'private keys: states, rotation, wrapping, audit, break-glass, recovery');
+  add(keys, 'list', keysListCommand);
+  add(keys, 'status', keysStatusCommand);
+  add(keys, 'rotate', keysRotateCommand);
+  add(keys, 'create-wrapping-key', keysCreateWrappingKeyCommand);
+  add(keys, 'rewrap', keysRewrapCommand);
+  add(keys, 'export', keysExportCommand);
+  add(keys, 'import', keysImportCommand);
+  add(keys, 'activate', keysStateCommand('active'));
+  add(keys, 'suspend', keysStateCommand('suspended'));
+  add(keys, 'deactivate', keysStateCommand('deactivated'));
+  add(keys, 'compromise', keysStateCommand('compromised'));
+  add(keys, 'destroy', keysStateCommand('destroyed'));
+  const audit = group('audit', 'the audit trail', keys);
+  add(audit, 'verify', keysAuditVerifyCommand);
+  add(audit, 'head', keysAuditHeadCommand);
+  add(audit, 'show', keysAuditShowCommand);
+  const breakGlass = group('break-glass', 'officers unlock one key for one round', keys);
+  add(breakGlass, 'init', keysBreakGlassInitCommand);
+  add(breakGlass, 'answer', keysBreakGlassAnswerCommand);
+  add(breakGlass, 'close', keysBreakGlassCloseCommand);
+  const release = group('release', 'the average, encrypted to the fleet');
+  add(release, 'create', releaseCreateCommand);
+  add(release, 'open', releaseOpenCommand);
   add(program, 'inspect', inspectCommand);
   add(program, 'doctor', doctorCommand);
   add(program, 'bench', benchCommand);

@@ -35,6 +35,24 @@ export function roundNotLater(earlier: ClaimRow, request: RoundKey): RefusedErro
   );
 }
 
+/** This client was restored, and the state before it had claimed the delta. */
+export function deltaSpent(): RefusedError {
+  return new RefusedError(
+    'client.delta-spent',
+    'This delta was sealed before this client was restored from an archive, and may be in an average. Seal what new ' +
+      'training gives.',
+  );
+}
+
+/** This client was restored, and the state before it had sealed something for this round or a later one. */
+export function roundSpent(spent: RoundKey, request: RoundKey): RefusedError {
+  return new RefusedError(
+    'client.round-spent',
+    `This client was restored from an archive, and before that it sealed for ${describeRound(spent)}; for round ` +
+      `${request.round} it seals nothing. Wait for a later plan.`,
+  );
+}
+
 export function roundClosed(plan: Uint8Array): RefusedError {
   return new RefusedError(
     'client.round-closed',

@@ -8,6 +8,9 @@ import { VerificationError } from '../errors.js';
  * A claim is `held` until its plan's close record: then `opened`, for ever, or `released`. The partial index
  * is the rule "one delta, one average": of all claims of a delta, one at most is not released. The other is the same
  * rule for what earlier rounds left over: the residual of a policy is in one open round at most.
+ *
+ * `spent_delta` and `spent_round` are what a restored state remembers of the one before: deltas that no close record frees,
+ * and up to which round of each cohort nothing is sealed.
  */
 export const description: DatabaseDescription = {
   name: 'client state',
@@ -29,6 +32,16 @@ export const description: DatabaseDescription = {
     `CREATE TABLE close_record (
       plan BLOB NOT NULL PRIMARY KEY,
       opened_digest BLOB NOT NULL
+    ) STRICT`,
+    `CREATE TABLE spent_delta (
+      delta BLOB NOT NULL PRIMARY KEY
+    ) STRICT`,
+    `CREATE TABLE spent_round (
+      fleet TEXT NOT NULL,
+      policy TEXT NOT NULL,
+      cohort TEXT NOT NULL,
+      round INTEGER NOT NULL,
+      PRIMARY KEY (fleet, policy, cohort)
     ) STRICT`,
   ],
   corrupt: (detail) =>
@@ -55,5 +68,11 @@ export const claimRow = z.object({
 });
 
 export const closeRow = z.object({ opened_digest: blobColumn });
+
+export const deltaRow = z.object({ delta: blobColumn });
+
+export const roundRow = claimRow.pick({ fleet: true, policy: true, cohort: true, round: true });
+
+export const firstRoundRow = z.object({ round: z.int().nullable() });
 
 export type ClaimRow = z.infer<typeof claimRow>;

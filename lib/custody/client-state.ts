@@ -17,7 +17,7 @@
  * be sealed again. When two processes seal at once, `recordSealed` gives both the file of the first.
  */
 import { createHash } from 'node:crypto';
-import { lstat, open, rm } from 'node:fs/promises';
+import { lstat, open, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DurableDatabase } from '../durable/durable-database.js';
 import { createPrivateDirectory } from '../durable/private-files.js';
@@ -26,17 +26,31 @@ import { syncDirectory } from '../files.js';
 import {
   closeConflict,
   deltaConsumed,
+  deltaSpent,
   notClaimed,
   roundAlreadySealed,
   roundClosed,
   roundNotLater,
+  roundSpent,
   storedUpdateMissing,
   updateAlreadyRecorded,
   updateNotWritten,
 } from './client-refusals.js';
-import { type ClaimRow, claimRow, closeRow, description } from './client-state-rows.js';
+import {
+  type ClaimRow,
+  claimRow,
+  closeRow,
+  deltaRow,
+  description,
+  firstRoundRow,
+  roundRow,
+} from './client-state-rows.js';
 import { encodeFields, hex, requireBytes32, sameBytes } from './fields.js';
 import { describeRound, type RoundKey, requireRoundKey, sameRound } from './round-key.js';
+
+const UPDATE_NAME = /^([0-9a-f]{64})\.tgu$/;
+const TEMPORARY_NAME = /^\..*\.tmp$/;
+const ABANDONED_AFTER_MS = 3_600_000;
 
 /** A wish to seal a delta under a plan. */
 export interface SealRequest extends RoundKey {
@@ -106,6 +120,54 @@ export async function openClientState(directory: string): Promise<ClientState> {
   return withUpdates(directory, await DurableDatabase.open(databasePath(directory), description));
 }
 
+/**
+ * What outlives the loss of a client's state: which deltas it claimed, and the newest round of each cohort that it claimed
+ * one for.
+ */
+export interface ClientMemory {
+  /** HMAC-SHA256 of each delta under the client's PRF key, 32 bytes. */
+  readonly deltas: readonly Uint8Array[];
+  readonly rounds: readonly RoundKey[];
+}
+
+/**
+ * Creates the state of a client that was restored: every delta that it remembers is spent, whatever became of it, and it
+ * seals nothing up to the rounds that it remembers. What was sealed after the memory was taken it cannot know: only new
+ * training is safe to seal.
+ *
+ * @throws RefusedError `storage.exists`; ParameterError `field.*`; what `openClientState` throws
+ */
+export async function createRestoredClientState(
+  directory: string,
+  memories: readonly ClientMemory[],
+): Promise<ClientState> {
+  const database = await DurableDatabase.create(databasePath(directory), description);
+  try {
+    database.transaction(() => {
+      for (const memory of memories) remember(database, memory);
+    });
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return withUpdates(directory, database);
+}
+
+function remember(database: DurableDatabase, { deltas, rounds }: ClientMemory): void {
+  for (const delta of deltas) {
+    requireBytes32('delta digest', delta);
+    database.run('INSERT OR IGNORE INTO spent_delta (delta) VALUES (?)', [delta]);
+  }
+  for (const round of rounds) {
+    requireRoundKey(round);
+    database.run(
+      `INSERT INTO spent_round (fleet, policy, cohort, round) VALUES (?, ?, ?, ?)
+       ON CONFLICT (fleet, policy, cohort) DO UPDATE SET round = MAX(round, excluded.round)`,
+      [round.fleet, round.policy, round.cohort, round.round],
+    );
+  }
+}
+
 function databasePath(directory: string): string {
   return join(directory, 'client-state.sqlite');
 }
@@ -114,11 +176,13 @@ async function withUpdates(directory: string, database: DurableDatabase): Promis
   const sealedDirectory = join(directory, 'sealed');
   try {
     await createPrivateDirectory(sealedDirectory);
+    const state = new ClientState(database, sealedDirectory);
+    await state.removeLeftOvers();
+    return state;
   } catch (error) {
     database.close();
     throw error;
   }
-  return new ClientState(database, sealedDirectory);
 }
 
 export class ClientState {
@@ -135,10 +199,10 @@ export class ClientState {
   }
 
   /**
-   * The update that was sealed from this delta under this plan, if it was: a retry may have it at any time.
+   * The update that was sealed from this delta under this plan, if it was: a retry may have it until the round is closed.
    *
    * @throws EnvironmentError `client.stored-update-missing`
-   * @throws RefusedError `client.round-closed` where the round was closed without it
+   * @throws RefusedError `client.round-closed`
    */
   async storedUpdate(plan: Uint8Array, deltaDigest: Uint8Array): Promise<StoredUpdate | undefined> {
     requireBytes32('plan', plan);
@@ -156,7 +220,8 @@ export class ClientState {
    *   this plan, which must be sent as it is
    * @throws RefusedError `client.delta-consumed` (the delta belongs to another plan),
    *   `client.round-already-sealed` (the plan has another delta of this client), `client.round-closed`,
-   *   `client.round-not-later` (the delta was in this round or a later one before)
+   *   `client.round-not-later` (the delta was in this round or a later one before), `client.delta-spent` and
+   *   `client.round-spent` (before this client was restored)
    * @throws EnvironmentError `client.stored-update-missing`, `storage.*`
    * @throws ParameterError `client.bad-request` (the plan was claimed as another round's), `field.*`
    */
@@ -168,6 +233,22 @@ export class ClientState {
     return claim === 'new' || claim.update_fingerprint === null
       ? 'new'
       : this.requireStored(claim, claim.update_fingerprint);
+  }
+
+  /**
+   * How many rounds late a delta (its digest, 32 bytes) is for this one: since the first round of the same fleet, policy
+   * and cohort that it was claimed for. 0 for a delta that was claimed for none before.
+   */
+  roundsLate(round: RoundKey, deltaDigest: Uint8Array): number {
+    requireRoundKey(round);
+    requireBytes32('delta digest', deltaDigest);
+    const first = this.database.get(
+      firstRoundRow,
+      `SELECT MIN(round) AS round FROM claim
+       WHERE delta = ? AND fleet = ? AND policy = ? AND cohort = ? AND round <= ?`,
+      [deltaDigest, round.fleet, round.policy, round.cohort, round.round],
+    )?.round;
+    return round.round - (first ?? round.round);
   }
 
   /** Whether the claim of this plan was granted the residual. */
@@ -211,7 +292,7 @@ export class ClientState {
 
   /**
    * Records the owner's close record of a plan, whose signature the caller has verified; on the disk when
-   * this returns. A plan that is closed takes no more deltas.
+   * this returns. A plan that is closed takes no more deltas, and the file of its update goes: nobody will ask for it.
    *
    * @throws RefusedError `client.close-conflict` if another close record of the plan was recorded before
    * @throws ParameterError `field.*`
@@ -221,33 +302,54 @@ export class ClientState {
     for (const update of close.opened) {
       requireBytes32('opened update', update);
     }
-    return this.database.transaction(() => {
-      this.insertClose(close);
-      const claim = this.claimOfPlan(close.plan);
-      if (claim === undefined) {
-        return { outcome: 'absent' };
-      }
-      const update = claim.update_fingerprint;
-      if (update !== null && close.opened.some((opened) => sameBytes(opened, update))) {
-        this.setState(claim, 'opened');
-        return { outcome: 'opened', deltaDigest: claim.delta, update };
-      }
-      this.setState(claim, 'released');
-      return { outcome: 'not-opened', deltaDigest: claim.delta };
-    });
+    const outcome = this.database.transaction(() => this.closeInTransaction(close));
+    // Only now: an update that is still to be closed is the only copy.
+    const update = this.claimOfPlan(close.plan)?.update_fingerprint ?? undefined;
+    if (update !== undefined) await rm(this.sealedPath(update), { force: true });
+    return outcome;
   }
 
-  /** Removes the update files of closed rounds, which nobody will ask for again; returns how many. */
-  async removeClosedUpdates(): Promise<number> {
-    const sql = `SELECT * FROM claim WHERE state <> 'held' AND update_fingerprint IS NOT NULL`;
-    let removed = 0;
-    for (const { update_fingerprint: update } of this.database.all(claimRow, sql)) {
-      if (update !== null && (await isFile(this.sealedPath(update)))) {
-        await rm(this.sealedPath(update), { force: true });
-        removed += 1;
-      }
+  /** What a crash left in `sealed/`: files of rounds that were closed, and old ones that no claim ever recorded. */
+  async removeLeftOvers(): Promise<void> {
+    for (const name of await readdir(this.sealedDirectory)) {
+      const path = join(this.sealedDirectory, name);
+      const digits = UPDATE_NAME.exec(name)?.[1];
+      const claim = digits === undefined ? undefined : this.claimOfUpdate(Buffer.from(digits, 'hex'));
+      const isClosed = claim !== undefined && claim.state !== 'held';
+      const isUnrecorded = claim === undefined && (digits !== undefined || TEMPORARY_NAME.test(name));
+      if (isClosed || (isUnrecorded && (await isAbandoned(path)))) await rm(path, { force: true });
     }
-    return removed;
+  }
+
+  private closeInTransaction(close: CloseRecord): CloseOutcome {
+    this.insertClose(close);
+    const claim = this.claimOfPlan(close.plan);
+    if (claim === undefined) {
+      return { outcome: 'absent' };
+    }
+    const update = claim.update_fingerprint;
+    if (update !== null && close.opened.some((opened) => sameBytes(opened, update))) {
+      this.setState(claim, 'opened');
+      return { outcome: 'opened', deltaDigest: claim.delta, update };
+    }
+    this.setState(claim, 'released');
+    return { outcome: 'not-opened', deltaDigest: claim.delta };
+  }
+
+  /** What a restored client has to know of this state. */
+  memory(): ClientMemory {
+    return this.database.snapshot(() => ({
+      deltas: this.database
+        .all(deltaRow, 'SELECT delta FROM claim UNION SELECT delta FROM spent_delta ORDER BY delta')
+        .map(({ delta }) => delta),
+      rounds: this.database.all(
+        roundRow,
+        `SELECT fleet, policy, cohort, MAX(round) AS round FROM (
+           SELECT fleet, policy, cohort, round FROM claim
+           UNION ALL SELECT fleet, policy, cohort, round FROM spent_round)
+         GROUP BY fleet, policy, cohort ORDER BY fleet, policy, cohort`,
+      ),
+    }));
   }
 
   close(): void {
@@ -259,6 +361,7 @@ export class ClientState {
       return this.claimOfClosedPlan(request);
     }
     this.requireLaterRound(request);
+    this.requireUnspent(request);
     const inserted = this.database.runUnique(
       `INSERT INTO claim (plan, delta, fleet, policy, cohort, round, state, residual)
        VALUES (?, ?, ?, ?, ?, ?, 'held', ? AND NOT EXISTS (
@@ -313,6 +416,18 @@ export class ClientState {
     if (earlier !== undefined) {
       throw roundNotLater(earlier, request);
     }
+  }
+
+  /** After a restore: nothing that the state before it may have sealed. */
+  private requireUnspent(request: SealRequest): void {
+    const sql = 'SELECT delta FROM spent_delta WHERE delta = ?';
+    if (this.database.get(deltaRow, sql, [request.deltaDigest]) !== undefined) throw deltaSpent();
+    const spent = this.database.get(
+      roundRow,
+      'SELECT * FROM spent_round WHERE fleet = ? AND policy = ? AND cohort = ? AND round >= ?',
+      [request.fleet, request.policy, request.cohort, request.round],
+    );
+    if (spent !== undefined) throw roundSpent(spent, request);
   }
 
   private recordInTransaction(sealed: SealedUpdate): { claim: ClaimRow; update: Uint8Array } {
@@ -378,6 +493,7 @@ export class ClientState {
   private async requireStored(claim: ClaimRow, update: Uint8Array): Promise<StoredUpdate> {
     const stored = this.sealedPath(update);
     if (!(await isFile(stored))) {
+      if (claim.state !== 'held') throw roundClosed(claim.plan);
       throw storedUpdateMissing(stored, claim);
     }
     return { stored, update };
@@ -395,6 +511,15 @@ async function syncUpdate(path: string): Promise<void> {
     await file.close();
   }
   await syncDirectory(dirname(path));
+}
+
+/** Whether a file is so old that no seal is about to record it any more. */
+async function isAbandoned(path: string): Promise<boolean> {
+  try {
+    return Date.now() - (await lstat(path)).mtimeMs >= ABANDONED_AFTER_MS;
+  } catch {
+    return false;
+  }
 }
 
 async function isFile(path: string): Promise<boolean> {

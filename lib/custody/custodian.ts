@@ -4,25 +4,37 @@
  * It has no call that answers for one client. Everything is verified, and every share opened, before the round is
  * claimed in the ledger; the claim is on the disk before an answer leaves.
  */
-import { RefusedError, VerificationError } from '../errors.js';
+import { RefusedError, TensorGuardError, VerificationError } from '../errors.js';
 import type { Container } from '../package/reader.js';
 import type { SigningKey } from '../package/signing-key.js';
 import { containerBytes, encodeContainer } from '../package/writer.js';
 import { answerInfo, shareInfo } from './bindings.js';
 import { checkAggregate, contributions, type TrustedAggregate } from './contributions.js';
+import { hex } from './fields.js';
 import { openSealed, sealTo } from './hpke.js';
-import type { KemEpochKey } from './key-files.js';
 import type { Ledger } from './ledger.js';
 import { requireCustodian, requireOwnKey } from './roster.js';
-import type { RoundKey } from './round-key.js';
+import { describeRound, type RoundKey } from './round-key.js';
+import type { SecretBytes } from './secret-bytes.js';
 import { ShareSum, sealedShareSlot } from './sharing.js';
 import type { TrustedPlan } from './trusted-plan.js';
+
+/** Facts of an act for the audit trail, by name. */
+type ActDetail = Readonly<Record<string, string | number>>;
 
 export interface CustodianIdentity {
   readonly id: string;
   readonly signing: SigningKey;
-  readonly kem: readonly KemEpochKey[];
+  /**
+   * The KEM secret of an epoch, which is wiped once the shares are open.
+   *
+   * @param what it is needed for
+   * @throws RefusedError `custodian.no-epoch-key`, or what its state refuses with
+   */
+  readonly epochKey: (epoch: number, what: string) => Promise<SecretBytes>;
   readonly ledger: Ledger;
+  /** Records an act: it is on the disk when this returns, before the act takes effect. */
+  readonly record: (act: 'answer' | 'refuse', detail: ActDetail) => Promise<void>;
 }
 
 export interface CustodianAnswer {
@@ -40,7 +52,7 @@ function roundOf(plan: TrustedPlan): RoundKey {
 /**
  * Answers for an aggregate with the sum of this custodian's shares.
  *
- * @throws RefusedError `custodian.ledger-behind`, `custodian.no-epoch-key`, `custodian.bad-share`,
+ * @throws RefusedError `custodian.ledger-behind`, `custodian.no-epoch-key`, `custodian.bad-share`, `key.*`,
  *   `ledger.round-has-another-plan`, `ledger.round-already-answered`, `ledger.update-already-used`,
  *   `aggregate.*`, `update.*`, `roster.*`
  * @throws VerificationError `container.*`, `update.shares-changed`
@@ -50,17 +62,36 @@ export async function answerRound(
   plan: TrustedPlan,
   aggregate: Container<'aggregate'>,
 ): Promise<CustodianAnswer> {
+  const facts = { round: describeRound(roundOf(plan)), plan: hex(plan.fingerprint) };
+  try {
+    return await answerChecked(custodian, plan, aggregate, facts);
+  } catch (error) {
+    if (error instanceof TensorGuardError) {
+      await custodian.record('refuse', { ...facts, code: error.code });
+    }
+    throw error;
+  }
+}
+
+async function answerChecked(
+  custodian: CustodianIdentity,
+  plan: TrustedPlan,
+  aggregate: Container<'aggregate'>,
+  facts: ActDetail,
+): Promise<CustodianAnswer> {
   const listed = requireCustodian(plan.roster, custodian.id);
   requireOwnKey(listed.keys, custodian.signing.publicKeys, `custodian "${custodian.id}"`);
   requireLedgerAhead(custodian, plan);
   const checked = await checkAggregate(aggregate, plan);
   const sum = await sumOfShares(custodian, listed.index, plan, aggregate);
   try {
+    const contributors = checked.updates.length;
+    await custodian.record('answer', { ...facts, set: hex(checked.set), contributors });
     const { answer, replayed } = await custodian.ledger.answerOnce(
       { ...roundOf(plan), plan: plan.fingerprint, set: checked.set, updates: checked.updates },
       (ledgerHead) => sealAnswer(custodian, listed.index, plan, checked, sum, ledgerHead),
     );
-    return { answer, replayed, contributors: checked.updates.length };
+    return { answer, replayed, contributors };
   } finally {
     sum.fill(0);
   }
@@ -84,13 +115,7 @@ async function sumOfShares(
   plan: TrustedPlan,
   aggregate: Container<'aggregate'>,
 ): Promise<Uint8Array> {
-  const epochKey = custodian.kem.find(({ epoch }) => epoch === plan.body.keyEpoch);
-  if (epochKey === undefined) {
-    throw new RefusedError(
-      'custodian.no-epoch-key',
-      `Custodian "${custodian.id}" holds no key of epoch ${plan.body.keyEpoch}: it was destroyed when the epoch ended.`,
-    );
-  }
+  const epochKey = await custodian.epochKey(plan.body.keyEpoch, describeRound(roundOf(plan)));
   const slot = sealedShareSlot(plan.body, index);
   const sum = new ShareSum(plan.body, plan.fingerprint, index);
   const bad: string[] = [];
@@ -108,7 +133,7 @@ async function sumOfShares(
         keyEpoch: plan.body.keyEpoch,
       });
       const sealed = shares.subarray(slot.offset, slot.offset + slot.length);
-      const share = await epochKey.seed
+      const share = await epochKey
         .use((seed) => openSealed(seed, info, sealed))
         .catch((error: unknown) => {
           if (error instanceof VerificationError) return undefined;
@@ -126,6 +151,7 @@ async function sumOfShares(
     }
     return sum.packed();
   } finally {
+    epochKey.wipe();
     sum.wipe();
   }
 }

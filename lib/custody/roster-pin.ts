@@ -2,7 +2,8 @@
  * The newest roster that this machine has accepted, so that it never goes back to an older one: a revoked
  * client or a lowered quorum floor would return with it. Clients and custodians each keep one.
  *
- * The pin also fixes the owner: the first roster pinned decides whose rosters count from then on.
+ * The pin also fixes the owner, whose rosters alone count: it is told the owner's key id when the machine is set up
+ * (`pinOwner`), or the first roster pinned decides.
  */
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -28,8 +29,9 @@ const description: DatabaseDescription = {
     `CREATE TABLE pin (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     owner_key_id BLOB NOT NULL,
-    version INTEGER NOT NULL,
-    fingerprint BLOB NOT NULL
+    version INTEGER,
+    fingerprint BLOB,
+    CHECK ((version IS NULL) = (fingerprint IS NULL))
   ) STRICT`,
   ],
   corrupt: (detail) =>
@@ -41,11 +43,16 @@ const description: DatabaseDescription = {
   adviceIfMissing: 'Open it again.',
 };
 
-const pinRow = z.object({ owner_key_id: blobColumn, version: z.int(), fingerprint: blobColumn });
+/** Without a roster where only the owner is known yet. */
+const pinRow = z.object({
+  owner_key_id: blobColumn,
+  version: z.int().nullable(),
+  fingerprint: blobColumn.nullable(),
+});
 
 /**
  * Opens the pin in `directory` (`roster-pin.sqlite`), or creates an empty one, which accepts the first roster
- * that it is shown: pin one when the machine is enrolled.
+ * that it is shown: pin the owner, or a roster, when the machine is set up.
  *
  * @throws VerificationError `roster.pin-corrupt`
  * @throws EnvironmentError `storage.permissions`, `storage.symlink`, `storage.busy`, `storage.failed`
@@ -67,14 +74,75 @@ export async function openRosterPin(directory: string): Promise<RosterPin> {
   return new RosterPin(database);
 }
 
+/**
+ * Tells a machine whose rosters count, before it has seen one; on the disk when this returns.
+ *
+ * @param ownerKeyId 32 bytes, from the owner by a channel that you trust
+ * @throws RefusedError `roster.other-owner` where it is pinned to another one; what `openRosterPin` throws
+ */
+export async function pinOwner(directory: string, ownerKeyId: Uint8Array): Promise<void> {
+  const pin = await openRosterPin(directory);
+  try {
+    pin.pinOwner(ownerKeyId);
+  } finally {
+    pin.close();
+  }
+}
+
+/** The owner whose rosters count on this machine, if that is decided. */
+export async function pinnedOwner(directory: string): Promise<Uint8Array | undefined> {
+  const pin = await openRosterPin(directory);
+  try {
+    return pin.owner();
+  } finally {
+    pin.close();
+  }
+}
+
 export class RosterPin {
   /** Use `openRosterPin`. */
   constructor(private readonly database: DurableDatabase) {}
 
   /** The pinned roster, if there is one. */
   current(): PinnedRoster | undefined {
-    const row = this.database.get(pinRow, 'SELECT owner_key_id, version, fingerprint FROM pin');
-    return row && { ownerKeyId: row.owner_key_id, version: row.version, fingerprint: row.fingerprint };
+    const row = this.#row();
+    if (row === undefined || row.version === null || row.fingerprint === null) return undefined;
+    return { ownerKeyId: row.owner_key_id, version: row.version, fingerprint: row.fingerprint };
+  }
+
+  /** Key id of the owner whose rosters count, 32 bytes; undefined where the first roster will decide. */
+  owner(): Uint8Array | undefined {
+    return this.#row()?.owner_key_id;
+  }
+
+  /** @throws RefusedError `roster.other-owner`; ParameterError `field.bad-bytes` */
+  pinOwner(ownerKeyId: Uint8Array): void {
+    requireBytes32('owner key id', ownerKeyId);
+    this.database.transaction(() => {
+      const pinned = this.owner();
+      if (pinned !== undefined) {
+        requireOwner(pinned, ownerKeyId);
+        return;
+      }
+      this.database.run('INSERT INTO pin (only_row, owner_key_id) VALUES (1, ?)', [ownerKeyId]);
+    });
+  }
+
+  /**
+   * Refuses what `pin` would refuse, and changes nothing: for what must happen between the check and the pin.
+   *
+   * @throws as `pin` does
+   */
+  check(ownerKeyId: Uint8Array, rosterVersion: number, rosterFingerprint: Uint8Array): void {
+    requireBytes32('owner key id', ownerKeyId);
+    requireInteger('roster version', rosterVersion, 0);
+    requireBytes32('roster fingerprint', rosterFingerprint);
+    const owner = this.owner();
+    if (owner !== undefined) requireOwner(owner, ownerKeyId);
+    const pinned = this.current();
+    if (pinned !== undefined) {
+      requireSuccessor(pinned, { ownerKeyId, version: rosterVersion, fingerprint: rosterFingerprint });
+    }
   }
 
   /**
@@ -86,17 +154,9 @@ export class RosterPin {
    * @throws ParameterError `field.*`
    */
   pin(ownerKeyId: Uint8Array, rosterVersion: number, rosterFingerprint: Uint8Array): void {
-    requireBytes32('owner key id', ownerKeyId);
-    requireInteger('roster version', rosterVersion, 0);
-    requireBytes32('roster fingerprint', rosterFingerprint);
     this.database.transaction(() => {
-      const pinned = this.current();
-      if (pinned !== undefined) {
-        requireSuccessor(pinned, { ownerKeyId, version: rosterVersion, fingerprint: rosterFingerprint });
-        if (pinned.version === rosterVersion) {
-          return;
-        }
-      }
+      this.check(ownerKeyId, rosterVersion, rosterFingerprint);
+      if (this.current()?.version === rosterVersion) return;
       this.database.run(
         'INSERT OR REPLACE INTO pin (only_row, owner_key_id, version, fingerprint) VALUES (1, ?, ?, ?)',
         [ownerKeyId, rosterVersion, rosterFingerprint],
@@ -107,16 +167,22 @@ export class RosterPin {
   close(): void {
     this.database.close();
   }
+
+  #row(): z.infer<typeof pinRow> | undefined {
+    return this.database.get(pinRow, 'SELECT owner_key_id, version, fingerprint FROM pin');
+  }
+}
+
+function requireOwner(pinned: Uint8Array, offered: Uint8Array): void {
+  if (sameBytes(pinned, offered)) return;
+  throw new RefusedError(
+    'roster.other-owner',
+    `The owner is ${hex(offered)}; this machine is pinned to owner ${hex(pinned)}. If the fleet has a new owner, ` +
+      'enrol again in a new directory.',
+  );
 }
 
 function requireSuccessor(pinned: PinnedRoster, offered: PinnedRoster): void {
-  if (!sameBytes(pinned.ownerKeyId, offered.ownerKeyId)) {
-    throw new RefusedError(
-      'roster.other-owner',
-      `The roster is signed by owner ${hex(offered.ownerKeyId)}; this machine is pinned to owner ` +
-        `${hex(pinned.ownerKeyId)}. If the fleet has a new owner, enrol again in a new directory.`,
-    );
-  }
   if (offered.version < pinned.version) {
     throw new RefusedError(
       'roster.older',

@@ -9,6 +9,7 @@ import { compareBytes } from '../package/fingerprint.js';
 import type { AggregateBody, RefusedUpdate } from '../package/messages/aggregate.js';
 import { type Container, openContainer } from '../package/reader.js';
 import type { SigningKey } from '../package/signing-key.js';
+import type { ByteSource } from '../package/source.js';
 import { writeContainer } from '../package/writer.js';
 import { requireTrainingWithinPolicy } from '../policy/bounds.js';
 import type { Policy } from '../policy/policy.js';
@@ -22,14 +23,17 @@ export interface AggregateOptions {
   readonly policy: Policy;
   readonly aggregatorId: string;
   readonly signing: SigningKey;
-  /** Paths of update files, in any order. */
-  readonly updates: AsyncIterable<string> | Iterable<string>;
+  /** Update files, in any order: paths, or what stands for them. */
+  readonly updates: AsyncIterable<UpdateFile> | Iterable<UpdateFile>;
   /** Fail at the first update that must be left out. */
   readonly strict?: boolean;
   /** The aggregate to write (.tga). */
   readonly out: string;
   readonly onProgress?: (done: number) => void;
 }
+
+/** A path, or a name for messages with a way to read what it names: it may be opened more than once. */
+export type UpdateFile = string | { readonly name: string; open(): Promise<ByteSource> };
 
 interface Accepted {
   readonly client: string;
@@ -68,10 +72,11 @@ class Round {
     this.#shares = new Uint8Array(sharesSectionBytes(options.plan.body));
   }
 
-  async take(path: string): Promise<void> {
+  async take(file: UpdateFile): Promise<void> {
     let container: Container<'update'> | undefined;
     try {
-      container = await openContainer(path, 'update', {
+      const from = typeof file === 'string' ? file : await file.open();
+      container = await openContainer(from, 'update', {
         maxFileBytes: this.options.plan.roster.body.maxUpdateBytes,
       });
       await this.#takeContainer(container);
@@ -79,7 +84,7 @@ class Round {
       // Bad input is left out and named; a failure of this machine is not the client's.
       if (!(error instanceof TensorGuardError) || this.options.strict) throw error;
       this.refused.push({
-        source: oneLine(basename(path), 1024),
+        source: oneLine(typeof file === 'string' ? basename(file) : file.name, 1024),
         code: error.code,
         message: oneLine(error.message, 2048),
         ...(container && { update: container.fingerprint, client: container.body.client }),
@@ -138,11 +143,11 @@ class Round {
 export async function aggregateUpdates(options: AggregateOptions): Promise<Aggregation> {
   const { plan, policy } = options;
   requirePlanAllowed(policy, plan, 'aggregator');
-  const paths: string[] = [];
-  for await (const path of options.updates) paths.push(path);
+  const files: UpdateFile[] = [];
+  for await (const file of options.updates) files.push(file);
   const leftOut = new Map<string, Unbalanced>();
   for (;;) {
-    const outcome = await sumOnce(options, paths, leftOut);
+    const outcome = await sumOnce(options, files, leftOut);
     if (!('clients' in outcome)) return outcome;
     for (const client of outcome.clients) leftOut.set(client, outcome);
   }
@@ -161,17 +166,17 @@ function requireQuorum({ plan }: AggregateOptions, { accepted, refused }: Round,
 /** @returns the aggregation, or who has to be left out of it */
 async function sumOnce(
   options: AggregateOptions,
-  paths: readonly string[],
+  files: readonly UpdateFile[],
   leftOut: ReadonlyMap<string, Unbalanced>,
 ): Promise<Aggregation | Unbalanced> {
   const spool = await Spool.open();
   try {
     const round = new Round(options, spool, leftOut);
-    for (const [done, path] of paths.entries()) {
-      await round.take(path);
+    for (const [done, file] of files.entries()) {
+      await round.take(file);
       options.onProgress?.(done + 1);
     }
-    requireQuorum(options, round, paths.length);
+    requireQuorum(options, round, files.length);
     const unbalanced = round.tally.unbalanced();
     if (unbalanced !== undefined && options.strict !== true) return unbalanced;
     round.tally.requireBalanced();

@@ -1,14 +1,9 @@
 /** A whole fleet on one machine, to try out: every role with keys of its own, under one signed roster. */
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createClientState } from '../custody/client-state.js';
-import { generateKemKey, type KemKey } from '../custody/hpke.js';
-import { createKeyFile, type Role } from '../custody/key-files.js';
-import { createLedger } from '../custody/ledger.js';
-import { KEY_FILE, LEDGER_FILE, ROSTER_FILE, signingKeyOf } from '../custody/role-directory.js';
-import { readTrustedRoster } from '../custody/roster.js';
-import { openRosterPin } from '../custody/roster-pin.js';
-import { SecretBytes } from '../custody/secret-bytes.js';
+import type { Role } from '../custody/keys/key-rows.js';
+import { KeyStore } from '../custody/keys/key-store.js';
+import { ROSTER_FILE } from '../custody/role-directory.js';
 import { RefusedError } from '../errors.js';
 import { replaceFile } from '../files.js';
 import type { ParameterSetName } from '../lwe/parameters.js';
@@ -16,9 +11,10 @@ import type { SignatureAlgorithm } from '../package/keys.js';
 import type { RosterBody } from '../package/messages/roster.js';
 import type { LocalSigningKey } from '../package/signing-key.js';
 import { containerBytes, encodeContainer } from '../package/writer.js';
-import { createPrivacyLedger } from '../privacy/privacy-ledger.js';
-import { openResiduals } from './residuals.js';
-import { PRIVACY_LEDGER_FILE } from './round-privacy.js';
+import { storeEnrolment } from './enrolment/enrolment-files.js';
+import { joinFleet } from './enrolment/join-fleet.js';
+import { encodeEnrolment } from './enrolment/requests.js';
+import { createRoleState } from './role-state.js';
 
 export interface FleetOptions {
   readonly directory: string;
@@ -47,10 +43,11 @@ interface Member {
   readonly directory: string;
   readonly id: string;
   readonly signing: LocalSigningKey;
-  readonly kem: KemKey | undefined;
+  readonly kem: Uint8Array | undefined;
 }
 
 const FIRST_EPOCH = 1;
+const RECEIVING: readonly Role[] = ['custodian', 'owner', 'client'];
 
 async function createMember(
   directory: string,
@@ -58,26 +55,25 @@ async function createMember(
   id: string,
   options: FleetOptions,
 ): Promise<Member> {
-  const kem =
-    role === 'custodian' || role === 'owner' || role === 'client' ? await generateKemKey() : undefined;
-  const signingSecret = {
-    ed25519: SecretBytes.random(32),
-    ...(options.signatureAlgorithms.includes('ml-dsa-65') && { 'ml-dsa-65': SecretBytes.random(32) }),
-  };
-  await createKeyFile(join(directory, KEY_FILE), {
+  const store = await KeyStore.create(directory, {
     role,
     id,
-    created: new Date().toISOString(),
-    signing: signingSecret,
-    kem: kem === undefined ? [] : [{ epoch: FIRST_EPOCH, seed: kem.seed }],
-    ...(role === 'client' && { prf: SecretBytes.random(32) }),
+    fleet: options.name,
+    algorithms: options.signatureAlgorithms,
+    wrapper: { kind: 'none' },
+    ...(RECEIVING.includes(role) && { kem: { epoch: FIRST_EPOCH, state: 'active' } }),
+    prf: role === 'client',
   });
-  return { directory, id, signing: signingKeyOf({ signing: signingSecret }), kem };
+  try {
+    return { directory, id, signing: await store.signing(), kem: store.newestKem()?.publicKey };
+  } finally {
+    store.close();
+  }
 }
 
-function publicKem(member: Member): Uint8Array {
-  if (member.kem === undefined) throw new TypeError(`${member.id} has no KEM key`);
-  return member.kem.publicKey;
+function publicKem({ id, kem }: Member): Uint8Array {
+  if (kem === undefined) throw new TypeError(`${id} has no KEM key`);
+  return kem;
 }
 
 /**
@@ -133,24 +129,19 @@ export async function createFleet(options: FleetOptions): Promise<CreatedFleet> 
   const container = await encodeContainer({ kind: 'roster', body, sections: [], signer: owner.signing });
   const roster = containerBytes(container);
   const members = [owner, coordinator, aggregator, ...clients, ...custodians];
-  for (const member of members) await placeRoster(member.directory, roster);
+  for (const { directory: home } of members) await joinFleet({ directory: home, file: roster });
   for (const member of [owner, coordinator, aggregator, ...clients]) {
     await replaceFile(join(member.directory, options.policyFile.name), options.policyFile.text);
   }
-  for (const client of clients) {
-    (await createClientState(client.directory)).close();
-    // Made now: opening a client for a dry run must write nothing.
-    await openResiduals(client.directory);
-    (await createPrivacyLedger(join(client.directory, PRIVACY_LEDGER_FILE))).close();
-  }
-  for (const custodian of custodians) (await createLedger(join(custodian.directory, LEDGER_FILE))).close();
+  for (const client of clients) await createRoleState('client', client.directory);
+  for (const custodian of custodians) await createRoleState('custodian', custodian.directory);
+  for (const client of clients) await enrolClient(owner.directory, options.name, client);
   await replaceFile(at(ROSTER_FILE), roster);
   // Last: a directory without it was not finished.
   await replaceFile(
     at('fleet.json'),
     `${JSON.stringify({ format: 'tensorguard-native fleet', version: 1, fleet: options.name, ...options.defaults }, null, 2)}\n`,
   );
-  for (const { kem } of members) kem?.seed.wipe();
   return {
     rosterFingerprint: container.envelope.fingerprint,
     ownerKeyId: owner.signing.keyId,
@@ -158,13 +149,9 @@ export async function createFleet(options: FleetOptions): Promise<CreatedFleet> 
   };
 }
 
-/** Puts a roster into a role's directory and pins it: that is what enrolment on one machine comes to. */
-async function placeRoster(directory: string, roster: Uint8Array): Promise<void> {
-  await replaceFile(join(directory, ROSTER_FILE), roster);
-  const pin = await openRosterPin(directory);
-  try {
-    await readTrustedRoster(roster, pin);
-  } finally {
-    pin.close();
-  }
+/** The owner keeps what every client would have sent it: releases take KEM keys from there. */
+async function enrolClient(ownerDirectory: string, fleet: string, client: Member): Promise<void> {
+  const { id, signing } = client;
+  const body = { fleet, role: 'client', id, keys: signing.publicKeys, kem: publicKem(client) } as const;
+  await storeEnrolment(ownerDirectory, { body, file: await encodeEnrolment(body, signing) });
 }

@@ -3,6 +3,7 @@ import { loadPeftAdapter, type PeftAdapter, writePeftAdapter } from '../adapter/
 import type { TensorToWrite } from '../adapter/safetensors-writer.js';
 import { type OpenedAnswer, readAnswer, requireAnswers } from '../custody/answers.js';
 import { checkAggregate, contributions, type TrustedAggregate } from '../custody/contributions.js';
+import { describeRound } from '../custody/round-key.js';
 import type { SecretBytes } from '../custody/secret-bytes.js';
 import { recoverSecretSum } from '../custody/secret-sum.js';
 import type { TrustedPlan } from '../custody/trusted-plan.js';
@@ -24,7 +25,12 @@ import type { RoundRecords } from './round-records.js';
 
 export interface OwnerIdentity {
   readonly signing: SigningKey;
-  readonly kem: SecretBytes;
+  /**
+   * The KEM secret of the owner's key that a roster lists, to read answers with; wiped after.
+   *
+   * @throws RefusedError `key.*`
+   */
+  readonly kemKey: (publicKey: Uint8Array, what: string) => Promise<SecretBytes>;
   readonly records: RoundRecords;
   /** What the owner allows. */
   readonly policy: Policy;
@@ -98,11 +104,15 @@ async function verifySum(
 }
 
 async function readAnswers(options: OpenOptions, set: Uint8Array): Promise<OpenedAnswer[]> {
+  const { plan, owner } = options;
   const answers: OpenedAnswer[] = [];
-  for (const path of options.answers) {
-    answers.push(await readAnswer(path, options.plan, set, options.owner.kem));
+  const kem = await owner.kemKey(plan.roster.body.owner.kem, describeRound(plan.body));
+  try {
+    for (const path of options.answers) answers.push(await readAnswer(path, plan, set, kem));
+  } finally {
+    kem.wipe();
   }
-  requireAnswers(answers, options.plan.body.threshold);
+  requireAnswers(answers, plan.body.threshold);
   return answers;
 }
 

@@ -47,3 +47,15 @@ export async function settleResiduals(store: ResidualStore, state: ClientState):
     else if (became === undefined) await store.discardAbandoned(update);
   }
 }
+
+/**
+ * Starts a policy's residual from zero, whatever its file holds. The changes of its rounds go as well: one of a round that
+ * had the residual would take it off again, and one that cannot be read would stop this client at every seal.
+ *
+ * @returns where the file of the residual is now, if there was one: it is renamed, and deleting it is left to its owner
+ * @throws EnvironmentError `storage.*`
+ */
+export async function resetResidual(store: ResidualStore, policy: string): Promise<string | undefined> {
+  await store.discardAll(policy);
+  return store.reset(policy);
+}

@@ -9,6 +9,7 @@ import { FormatError, RefusedError } from '../errors.js';
 import { replaceFile } from '../files.js';
 
 const OUTCOME = '.outcome.json';
+const LEDGER_START = '.ledger-start.json';
 const hexDigest = z.string().regex(/^[0-9a-f]{64}$/);
 
 const outcomeSchema = z.discriminatedUnion('outcome', [
@@ -29,6 +30,20 @@ const outcomeSchema = z.discriminatedUnion('outcome', [
     reason: z.string().min(1),
   }),
 ]);
+
+const ledgerStartSchema = z.strictObject({
+  format: z.literal('tensorguard-native ledger start'),
+  custodian: z.string(),
+  head: hexDigest,
+  atMs: z.int().min(0),
+});
+
+/** Where a custodian's ledger begins anew: that of new keys, or a restored one. */
+export interface LedgerStart {
+  readonly custodian: string;
+  readonly head: Uint8Array;
+  readonly atMs: number;
+}
 
 export interface OpenedRound {
   readonly plan: Uint8Array;
@@ -60,6 +75,12 @@ async function readIfThere(path: string): Promise<Buffer | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+function damaged(path: string, cause: unknown): FormatError {
+  return new FormatError('owner.record-malformed', `${path} is damaged. Restore it from a backup.`, {
+    cause,
+  });
 }
 
 export class RoundRecords {
@@ -96,9 +117,7 @@ export class RoundRecords {
     try {
       parsed = outcomeSchema.parse(JSON.parse(bytes.toString('utf8')));
     } catch (cause) {
-      throw new FormatError('owner.record-malformed', `${path} is damaged. Restore it from a backup.`, {
-        cause,
-      });
+      throw damaged(path, cause);
     }
     if (parsed.outcome === 'none') {
       const { set, reason } = parsed;
@@ -182,6 +201,24 @@ export class RoundRecords {
     return earlier ?? { outcome: 'none', ...round };
   }
 
+  /** Records that a custodian goes on from another ledger; the newest counts. */
+  async recordLedgerStart({ custodian, head, atMs }: LedgerStart): Promise<void> {
+    await mkdir(this.#rounds, { recursive: true, mode: 0o700 });
+    const document = { format: 'tensorguard-native ledger start', custodian, head: toHex(head), atMs };
+    const path = join(this.#rounds, `${custodian}${LEDGER_START}`);
+    await replaceFile(path, `${JSON.stringify(document, null, 2)}\n`, { mode: 0o600 });
+  }
+
+  async #ledgerStart(name: string): Promise<LedgerStart> {
+    const path = join(this.#rounds, name);
+    try {
+      const parsed = ledgerStartSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+      return { custodian: parsed.custodian, head: fromHex(parsed.head), atMs: parsed.atMs };
+    } catch (cause) {
+      throw damaged(path, cause);
+    }
+  }
+
   /** The newest ledger head that was seen of each custodian: what the next plan lists. */
   async ledgerHeads(): Promise<{ custodian: string; head: Uint8Array }[]> {
     const names = await readdir(this.#rounds).catch((error: NodeJS.ErrnoException) => {
@@ -189,6 +226,10 @@ export class RoundRecords {
       throw error;
     });
     const newest = new Map<string, { openedAtMs: number; head: Uint8Array }>();
+    for (const name of names.filter((entry) => entry.endsWith(LEDGER_START))) {
+      const { custodian, head, atMs } = await this.#ledgerStart(name);
+      newest.set(custodian, { openedAtMs: atMs, head });
+    }
     for (const name of names.filter((entry) => entry.endsWith(OUTCOME))) {
       const round = await this.outcome(fromHex(name.slice(0, -OUTCOME.length)));
       if (round?.outcome !== 'opened') continue;

@@ -13,7 +13,7 @@ export function documentedCodes(markdown) {
   const end = rest.findIndex((line) => line.startsWith('## '));
   let area = '';
   return (end < 0 ? rest : rest.slice(0, end)).flatMap((line) => {
-    area = /^\*\*([a-z]+)\*\*/.exec(line)?.[1] ?? area;
+    area = /^\*\*([a-z-]+)\*\*/.exec(line)?.[1] ?? area;
     const row = /^\| `([^`]+)` *\|(.*)$/.exec(line);
     if (row === null) return [];
     const [means = '', action = ''] = row[2].split(/(?<!\\)\|/).map((cell) => cell.trim());

@@ -38,20 +38,21 @@ describe('fleet init', function () {
       const status = await lstat(join(fleet, path));
       const mode = status.mode & 0o777;
       if (status.isDirectory()) expect(mode, path).to.equal(0o700);
-      else if (/keys\.json$|\.sqlite(-\w+)?$/.test(path)) expect(mode, path).to.equal(0o600);
-      if (path.endsWith('keys.json')) keyFiles += 1;
+      else if (/\.key$|\.sqlite(-\w+)?$/.test(path)) expect(mode, path).to.equal(0o600);
+      if (path.endsWith('.key')) keyFiles += 1;
     }
-    expect(keyFiles).to.equal(3 + CLIENTS + 4);
+    // A signing key each; a KEM key for clients, custodians and the owner; a PRF key for clients.
+    expect(keyFiles).to.equal(3 + CLIENTS * 3 + 4 * 2 + 1);
   });
 
   it('makes every role keys of its own', async () => {
     const seeds: string[] = [];
     for (const path of await readdir(fleet, { recursive: true })) {
-      if (!path.endsWith('keys.json')) continue;
-      const text = await readFile(join(fleet, path), 'utf8');
-      seeds.push(...(text.match(/[A-Za-z0-9+/]{43}=/g) ?? []));
+      if (!path.endsWith('.key')) continue;
+      const { blob } = JSON.parse(await readFile(join(fleet, path), 'utf8')) as { blob: string };
+      // Before it stands a digest of whose key it is, which would differ by itself.
+      seeds.push(Buffer.from(blob, 'base64').subarray(32).toString('hex'));
     }
-    // A signing seed each; a KEM seed for clients, custodians and the owner; a PRF key for clients.
     expect(seeds).to.have.length(3 + CLIENTS * 3 + 4 * 2 + 1);
     expect(new Set(seeds)).to.have.property('size', seeds.length);
   });

@@ -1,8 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { readKeyFile } from '../../lib/custody/key-files.js';
-import { KEY_FILE, signingKeyOf } from '../../lib/custody/role-directory.js';
+import { openKeyStore } from '../../lib/custody/role-directory.js';
 import { openContainer } from '../../lib/package/reader.js';
 import { writeContainer } from '../../lib/package/writer.js';
 import { succeed, tensorguard } from './support/command.js';
@@ -18,7 +17,9 @@ const open = (aggregate: string, ...more: string[]): string[] => [
 
 /** A lying aggregator: one bit of the sum turned, everything signed again. */
 async function shiftSum(cwd: string, out: string): Promise<void> {
-  const signing = signingKeyOf(await readKeyFile(join(cwd, 'fleet/aggregator', KEY_FILE)));
+  const store = await openKeyStore(join(cwd, 'fleet/aggregator'), 'aggregator');
+  const signing = await store.signing();
+  store.close();
   const aggregate = await openContainer(join(cwd, 'A.tga'), 'aggregate');
   const sections = await Promise.all(
     ['ciphertext', 'envelopes', 'shares'].map(async (name) => ({

@@ -1,8 +1,9 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { smolVlaConfig } from '../../lib/adapter/smolvla.js';
 import { writeSyntheticAdapter } from '../../lib/adapter/synthetic.js';
+import { openContainer } from '../../lib/package/reader.js';
 import { refuse, succeed } from './support/command.js';
 import {
   adapterDirectory,
@@ -139,5 +140,23 @@ describe('seal', function () {
     expect(second.document).to.include({ residualUsed: true, replayed: false });
     const without = sealNext(FRESH, 3, '--close', 'R.tgc', '--set', 'training.errorFeedback=false');
     expect((await succeed(without, { cwd })).document).to.include({ residualUsed: false });
+  });
+
+  it('is stopped by a residual that is damaged, until it is told to go on without', async () => {
+    const plan = await openContainer(join(cwd, 'R.tgp'), 'plan');
+    await plan.close();
+    const residual = join(cwd, clientDirectory(FRESH), 'residual');
+    await mkdir(residual, { recursive: true, mode: 0o700 });
+    await writeFile(join(residual, `${plan.body.policy}.residual`), 'damaged', { mode: 0o600 });
+    const sealing = seal(adapterDirectory(FRESH), FRESH, '--out', 'U.tgu');
+    const message = await refuse(sealing, { cwd }, { exitCode: 1, code: 'residual.corrupt' });
+    expect(message).to.include('--reset-residual');
+    const dry = seal(adapterDirectory(FRESH), FRESH, '--dry-run', '--reset-residual');
+    await refuseUntouched(dry, { cwd }, { exitCode: 2, code: 'usage.reset-residual' });
+    const { document, stderr } = await succeed([...sealing, '--reset-residual'], { cwd });
+    expect(document).to.include({ residualUsed: false, replayed: false, written: 'U.tgu' });
+    expect(stderr).to.match(/^Warning: what earlier rounds did not send is given up/);
+    const aside = /renamed to (\S+);/.exec(stderr)?.[1] as string;
+    expect(await readFile(aside, 'utf8')).to.equal('damaged');
   });
 });

@@ -1,4 +1,4 @@
-import { chmod, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import {
@@ -117,12 +117,38 @@ describe("the client's state", () => {
     await expectRefusal('client.delta-consumed', () => state.claim(request('delta', 3)));
   });
 
-  it('gives the stored update of an opened round to a late retry', async () => {
+  it('says how many rounds late a delta is: since the first that it was claimed for', async () => {
+    const late = (delta: string, round: number, change: Partial<SealRequest> = {}): number =>
+      state.roundsLate(request(delta, round, change), bytes32(delta));
+    expect(late('delta', 3)).to.equal(0);
+    await seal('delta', 3);
+    expect(late('delta', 3)).to.equal(0);
+    await state.recordClose({ plan: planOf(3), opened: [] });
+    expect(late('delta', 5)).to.equal(2);
+    // Claimed is enough: a crash on the way makes it no younger.
+    await state.claim(request('delta', 5));
+    await state.recordClose({ plan: planOf(5), opened: [] });
+    await reopen();
+    expect(late('delta', 9)).to.equal(6);
+    expect(late('other', 9)).to.equal(0);
+    for (const change of [{ fleet: 'f2' }, { policy: 'p2' }, { cohort: 'c2' }]) {
+      expect(late('delta', 9, change)).to.equal(0);
+    }
+  });
+
+  it('tells a late retry that the round was closed, opened with its update or not', async () => {
     const update = await seal('delta', 1);
+    await seal('free', 2);
     await state.recordClose({ plan: planOf(1), opened: [update] });
-    const again = await state.claim(request('delta', 1));
-    expect(again).to.have.property('update').that.deep.equals(update);
-    await expectRefusal('client.round-closed', () => state.claim(request('other', 1)));
+    await state.recordClose({ plan: planOf(2), opened: [] });
+    for (const [delta, round] of [
+      ['delta', 1],
+      ['other', 1],
+      ['free', 2],
+    ] as const) {
+      await expectRefusal('client.round-closed', () => state.claim(request(delta, round)));
+    }
+    await expectRefusal('client.round-closed', () => state.storedUpdate(planOf(1), bytes32('delta')));
   });
 
   for (const [what, opened] of [
@@ -264,18 +290,54 @@ describe("the client's state", () => {
     await expectRefusal('client.delta-consumed', () => state.claim(request('delta', 2)));
   });
 
-  it('keeps the updates of open rounds when those of closed ones are removed', async () => {
+  it('keeps the updates of open rounds, and removes those of closed ones', async () => {
     const opened = await seal('a', 1);
     await seal('b', 2);
     const held = await seal('c', 3);
     await state.claim(request('d', 4));
     await state.recordClose({ plan: planOf(1), opened: [opened] });
     await state.recordClose({ plan: planOf(2), opened: [] });
-    expect(await state.removeClosedUpdates()).to.equal(2);
     expect(await readdir(join(directory, 'sealed'))).to.deep.equal([`${hex(held)}.tgu`]);
-    expect(await state.removeClosedUpdates()).to.equal(0);
+    // Of a plan that the client took no part in, and again.
+    await state.recordClose({ plan: planOf(9), opened: [bytes32('someone')] });
+    await state.recordClose({ plan: planOf(2), opened: [] });
+    await reopen();
+    expect(await readdir(join(directory, 'sealed'))).to.deep.equal([`${hex(held)}.tgu`]);
     expect(await state.claim(request('c', 3))).to.have.property('stored');
     await expectRefusal('client.delta-consumed', () => state.claim(request('a', 5)));
+  });
+
+  it('removes when it is opened what a crash left: files of closed rounds, and old ones that nobody recorded', async () => {
+    const sealedDirectory = join(directory, 'sealed');
+    const closed = await seal('a', 1);
+    const held = await seal('b', 2);
+    const content = await readFile(state.sealedPath(closed));
+    await state.recordClose({ plan: planOf(1), opened: [closed] });
+    // Killed after the record, before the file was removed.
+    await replaceFile(state.sealedPath(closed), content, { mode: 0o600 });
+    await state.claim(request('c', 3));
+    const anHourAgo = new Date(Date.now() - 3_600_001);
+    for (const [name, old] of [
+      [`${hex(bytes32('killed'))}.tgu`, true],
+      ['.killed.tgu.0123456789ab.tmp', true],
+      // A seal that is under way.
+      [`${hex(bytes32('under way'))}.tgu`, false],
+      ['.under-way.tgu.0123456789ab.tmp', false],
+      // Nobody's but the operator's.
+      ['notes.txt', true],
+    ] as const) {
+      await replaceFile(join(sealedDirectory, name), name, { mode: 0o600 });
+      if (old) await utimes(join(sealedDirectory, name), anHourAgo, anHourAgo);
+    }
+    await utimes(state.sealedPath(held), anHourAgo, anHourAgo);
+    await reopen();
+    expect(await readdir(sealedDirectory)).to.have.members([
+      `${hex(held)}.tgu`,
+      `${hex(bytes32('under way'))}.tgu`,
+      '.under-way.tgu.0123456789ab.tmp',
+      'notes.txt',
+    ]);
+    expect(await state.claim(request('c', 3))).to.equal('new');
   });
 
   describe('and what earlier rounds left over', () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { shareInfo } from '../../lib/custody/bindings.js';
 import { answerRound, type CustodianIdentity } from '../../lib/custody/custodian.js';
+import { noEpochKey } from '../../lib/custody/custodian-directory.js';
 import { sealTo } from '../../lib/custody/hpke.js';
 import { createLedger } from '../../lib/custody/ledger.js';
 import { sealedShareSlot } from '../../lib/custody/sharing.js';
@@ -13,6 +14,7 @@ import { expectRefusal } from '../support/refusals.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { bytes32 } from './support/bytes.js';
 import { craftAggregate } from './support/crafted-aggregate.js';
+import type { RecordedAct } from './support/identities.js';
 
 describe('a custodian', () => {
   let round: TestRound;
@@ -63,6 +65,39 @@ describe('a custodian', () => {
     expect(container.body).to.deep.include({ custodian: 'custodian-1', index: 1, epoch: 1, round: 1 });
     expect(container.body.plan).to.deep.equal(round.plan.fingerprint);
     expect(custodian.ledger.hasHead(container.body.ledgerHead)).to.equal(true);
+  });
+
+  it('records that it answers before its ledger does, and every refusal with its code', async () => {
+    const acts: RecordedAct[] = [];
+    const custodian = await fresh();
+    const start = custodian.ledger.head();
+    const record: CustodianIdentity['record'] = async (act, detail) => {
+      if (acts.length === 0) expect(custodian.ledger.head()).to.deep.equal(start);
+      acts.push({ act, detail });
+    };
+    await ask({ ...custodian, record }, aggregate);
+    const other = await round.aggregate(updates.slice(1, 4));
+    await expectRefusal('ledger.round-already-answered', () => ask({ ...custodian, record }, other));
+    expect(acts.map(({ act }) => act)).to.deep.equal(['answer', 'answer', 'refuse']);
+    expect(acts[0]?.detail).to.include({
+      contributors: 3,
+      plan: Buffer.from(round.plan.fingerprint).toString('hex'),
+    });
+    expect(acts[2]?.detail).to.include({ code: 'ledger.round-already-answered' });
+  });
+
+  it('does not answer where the act cannot be recorded', async () => {
+    const custodian = await fresh({
+      record: async () => {
+        throw new Error('the disk is full');
+      },
+    });
+    const before = custodian.ledger.head();
+    await ask(custodian, aggregate).then(
+      () => expect.fail('it answered'),
+      (error: Error) => expect(error.message).to.equal('the disk is full'),
+    );
+    expect(custodian.ledger.head()).to.deep.equal(before);
   });
 
   it('answers for one set of a round, ever', async () => {
@@ -187,7 +222,11 @@ describe('a custodian', () => {
   });
 
   it('answers nothing once the epoch’s key is destroyed, and claims nothing', async () => {
-    const custodian = await fresh({ kem: [] });
+    const custodian = await fresh({
+      epochKey: async (epoch) => {
+        throw noEpochKey('custodian-1', epoch);
+      },
+    });
     const head = custodian.ledger.head();
     await expectRefusal('custodian.no-epoch-key', () => ask(custodian, aggregate));
     expect(custodian.ledger.head()).to.deep.equal(head);

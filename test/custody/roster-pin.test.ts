@@ -2,7 +2,7 @@ import { readdir, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { openRosterPin, type RosterPin } from '../../lib/custody/roster-pin.js';
+import { openRosterPin, pinOwner, type RosterPin } from '../../lib/custody/roster-pin.js';
 import { RefusedError } from '../../lib/errors.js';
 import { expectRefusal, outcomeOf } from '../support/refusals.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -57,6 +57,40 @@ describe('the roster pin', () => {
       await expectRefusal('roster.other-owner', () => pin.pin(bytes32('thief'), version, bytes32('three')));
     }
     expect(pin.current()?.ownerKeyId).to.deep.equal(owner);
+  });
+
+  it('is told whose rosters count before it has seen one', async () => {
+    pin.pinOwner(owner);
+    pin.close();
+    pin = await openRosterPin(directory);
+    expect(pin.owner()).to.deep.equal(owner);
+    expect(pin.current()).to.equal(undefined);
+    await expectRefusal('roster.other-owner', () => pin.pin(bytes32('thief'), 1, bytes32('one')));
+    expect(pin.current()).to.equal(undefined);
+    pin.pin(owner, 1, bytes32('one'));
+    expect(pin.current()).to.deep.equal({ ownerKeyId: owner, version: 1, fingerprint: bytes32('one') });
+  });
+
+  it('is told of one owner only, again and again if need be', async () => {
+    await pinOwner(directory, owner);
+    await pinOwner(directory, owner);
+    pin.pin(owner, 3, bytes32('three'));
+    await pinOwner(directory, owner);
+    expect(pin.current()?.version).to.equal(3);
+    await expectRefusal('roster.other-owner', () => pinOwner(directory, bytes32('thief')));
+    await expectRefusal('field.bad-bytes', () => pinOwner(directory, new Uint8Array(31)));
+    expect(pin.owner()).to.deep.equal(owner);
+  });
+
+  it('says what it would refuse, and changes nothing', async () => {
+    pin.check(owner, 3, bytes32('three'));
+    expect(pin.owner()).to.equal(undefined);
+    pin.pin(owner, 3, bytes32('three'));
+    pin.check(owner, 4, bytes32('four'));
+    expect(pin.current()?.version).to.equal(3);
+    await expectRefusal('roster.older', () => pin.check(owner, 2, bytes32('two')));
+    await expectRefusal('roster.equivocation', () => pin.check(owner, 3, bytes32('other three')));
+    await expectRefusal('roster.other-owner', () => pin.check(bytes32('thief'), 4, bytes32('four')));
   });
 
   for (const [what, ownerKeyId, version, fingerprint, code] of [

@@ -8,8 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { readKeyFile } from '../../lib/custody/key-files.js';
-import { KEY_FILE, ROSTER_FILE, signingKeyOf } from '../../lib/custody/role-directory.js';
+import { openKeyStore, ROSTER_FILE } from '../../lib/custody/role-directory.js';
 import { sharesSectionBytes } from '../../lib/custody/sharing.js';
 import { packageRoot } from '../../lib/native.js';
 import { UPDATE_SCHEMA_VERSION } from '../../lib/package/messages/update.js';
@@ -48,7 +47,9 @@ const REPORT_PEAK = `
 
 /** A new version of the roster, by its owner, with as many clients as asked for. */
 async function enrol(cwd: string, count: number): Promise<Map<string, SigningKey>> {
-  const owner = signingKeyOf(await readKeyFile(join(cwd, 'fleet/owner', KEY_FILE)));
+  const store = await openKeyStore(join(cwd, 'fleet/owner'), 'owner');
+  const owner = await store.signing();
+  store.close();
   const earlier = await openContainer(join(cwd, 'fleet', ROSTER_FILE), 'roster');
   const { body } = earlier;
   await earlier.close();

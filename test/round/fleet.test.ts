@@ -36,23 +36,27 @@ describe('a fleet on one machine', () => {
       ['clients/client-03', 'client', 'client-03'],
       ['custodians/custodian-2', 'custodian', 'custodian-2'],
     ] as const) {
-      const { keys, signing, roster } = await openRole(join(directory, place), role);
-      expect(keys.id).to.equal(id);
+      const opened = await openRole(join(directory, place), role);
+      const { signing, roster } = opened;
+      opened.close();
+      expect(opened.id).to.equal(id);
       expect(signing.algorithms).to.deep.equal(['ed25519', 'ml-dsa-65']);
       expect(roster.body).to.include({ fleet: 'acme', threshold: 2, quorumFloor: 3 });
     }
   });
 
   it('lists in the roster the keys that the directories hold', async () => {
-    const { signing, roster } = await openRole(join(options.directory, 'clients/client-02'), 'client');
+    const { signing, roster, close } = await openRole(join(options.directory, 'clients/client-02'), 'client');
+    close();
     const listed = roster.body.clients.find(({ id }) => id === 'client-02');
     expect(listed?.keys).to.deep.equal(signing.publicKeys);
     expect(roster.body.signatureAlgorithms).to.deep.equal(['ed25519', 'ml-dsa-65']);
   });
 
   it('lets nobody else read a key', async () => {
-    const keys = (await pathsBelow(options.directory)).filter((path) => path.endsWith('keys.json'));
-    expect(keys).to.have.length(8);
+    const keys = (await pathsBelow(options.directory)).filter((path) => /\bkeys\/.+\.key$/.test(path));
+    // A signing key each; a KEM key for clients, custodians and the owner; a PRF key for clients.
+    expect(keys).to.have.length(8 + 6 + 3);
     for (const path of keys) expect((await stat(join(options.directory, path))).mode & 0o777).to.equal(0o600);
   });
 

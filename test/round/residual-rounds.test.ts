@@ -3,8 +3,9 @@ import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { sampleKey } from '../../lib/lwe/streams.js';
+import type { ResidualStore } from '../../lib/pipeline/residual/residual-store.js';
 import { planRound } from '../../lib/round/plan-round.js';
-import { residualShape, settleResiduals } from '../../lib/round/residuals.js';
+import { resetResidual, residualShape, settleResiduals } from '../../lib/round/residuals.js';
 import { oraclePositions } from '../native/support/pipeline-oracle.js';
 import { expectRefusal } from '../support/refusals.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
@@ -215,6 +216,32 @@ describe('a residual that does not fit', () => {
     );
     const { report, replayed } = await next.seal(1, { adapter });
     expect({ replayed, used: report?.residualUsed }).to.deep.equal({ replayed: false, used: false });
+    round.end();
+  });
+
+  it('is given up with the changes of its open rounds, which would take it off again', async () => {
+    const round = await start();
+    await openAndClose(round);
+    const next = await round.next();
+    const adapter = await writeAdapter(round.path('-second'), 'second');
+    const { report, update } = await next.seal(1, { adapter });
+    expect(report?.residualUsed).to.equal(true);
+    await round.asClient(1, async ({ residuals }) => {
+      const store = residuals as ResidualStore;
+      const other = { policy: 'other', schemaKey: new Uint8Array(32), valueCount: 1 };
+      await store.writeChange(new Uint8Array(32).fill(1), other, (sink) => sink.append(Float32Array.of(1)));
+      const corrupt = join(round.directory, 'client-1', 'residual', 'pending', `${'22'.repeat(32)}.change`);
+      await writeFile(corrupt, 'no change', { mode: 0o600 });
+      expect(await resetResidual(store, 'pick')).to.match(/pick\.residual\.set-aside-/);
+      expect(await store.pending()).to.deep.equal([new Uint8Array(32).fill(1)]);
+      expect(await resetResidual(store, 'pick')).to.equal(undefined);
+    });
+    // The round that had it is opened all the same, and leaves nothing.
+    await next.asClient(1, async ({ state, residuals }) => {
+      await state.recordClose({ plan: next.plan.fingerprint, opened: [update] });
+      await settleResiduals(residuals as ResidualStore, state);
+    });
+    expect(await residualOf(next)).to.equal(undefined);
     round.end();
   });
 });

@@ -75,6 +75,26 @@ describe('the owner’s records', () => {
     }
   });
 
+  it('take the start of another ledger for a custodian’s newest head, until it is seen to go on from there', async () => {
+    await records.recordOpened(
+      opened('set', 5, [
+        ['c1', 'old'],
+        ['c2', 'head'],
+      ]),
+    );
+    await records.recordLedgerStart({ custodian: 'c1', head: bytes32('restored'), atMs: 7 });
+    const heads = async () =>
+      new Map(
+        (await new RoundRecords(directory).ledgerHeads()).map(({ custodian, head }) => [custodian, head]),
+      );
+    expect((await heads()).get('c1')).to.deep.equal(bytes32('restored'));
+    expect((await heads()).get('c2')).to.deep.equal(bytes32('head'));
+    await records.recordOpened({ ...opened('next', 9, [['c1', 'newer']]), plan: bytes32('next plan') });
+    expect((await heads()).get('c1')).to.deep.equal(bytes32('newer'));
+    await records.recordLedgerStart({ custodian: 'c1', head: bytes32('again'), atMs: 11 });
+    expect((await heads()).get('c1')).to.deep.equal(bytes32('again'));
+  });
+
   it('end a round without an average for good', async () => {
     const ended = { plan: bytes32('plan'), set: bytes32('set'), reason: 'an outlier' };
     await records.endUnopened(ended);

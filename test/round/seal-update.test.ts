@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -55,20 +56,23 @@ describe('sealing an update', () => {
     await expectRefusal('client.round-closed', () => round.seal(1));
   });
 
-  it('refuses the delta for ever once a close record lists it, and gives the averaged file again', async () => {
+  it('refuses the delta for ever once a close record lists it, and gives the averaged file until then', async () => {
     const round = await start();
     const aggregate = await round.aggregate(await round.sealAll());
     const { stored } = await round.seal(1);
     const bytes = await readFile(stored);
     await round.open(aggregate, await round.answers(aggregate, [1, 2]));
+    const again = await round.seal(1);
+    expect(again.replayed).to.equal(true);
+    expect(await readFile(again.stored)).to.deep.equal(bytes);
     expect(await round.close([1], aggregate)).to.equal('opened');
     for (const number of [2, 3]) {
       const later = await round.next({ round: number });
       await expectRefusal('client.delta-consumed', () => later.seal(1));
     }
-    const again = await round.seal(1);
-    expect(again.replayed).to.equal(true);
-    expect(await readFile(again.stored)).to.deep.equal(bytes);
+    // Nobody needs the file any more.
+    await expectRefusal('client.round-closed', () => round.seal(1));
+    expect(existsSync(stored)).to.equal(false);
     round.end();
   });
 

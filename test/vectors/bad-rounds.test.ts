@@ -8,9 +8,11 @@ import { planArithmetic } from '../../lib/lwe/plan.js';
 import { openContainer } from '../../lib/package/reader.js';
 import { importSecret } from '../../lib/package/signing-key.js';
 import { RoundRecords } from '../../lib/round/round-records.js';
+import { custodianOf } from '../custody/support/identities.js';
 import { pathsBelow } from '../round/support/directories.js';
 import { craftUpdate, signAgain, withSignatureChanged } from '../round/support/forgery.js';
-import { derivedSeed, EPOCH, rosterBody, signRoster, trustRosters } from '../round/support/members.js';
+import type { ReceivingMember } from '../round/support/members.js';
+import { derivedSeed, rosterBody, signRoster, trustRosters } from '../round/support/members.js';
 import { ANSWERS, UPDATES, vector, vectorPath } from './files.js';
 import {
   aggregating,
@@ -98,7 +100,10 @@ const UPDATES_REFUSED: readonly Case[] = [
       const maxUpdateBytes =
         generous.arithmetic.ciphertextBytes +
         sharesSectionBytes(generous.body) +
-        headerAllowanceBytes(generous.body.tensors);
+        headerAllowanceBytes(generous.body.tensors, [
+          generous.arithmetic.ciphertextBytes,
+          sharesSectionBytes(generous.body),
+        ]);
       const plan = await planned(() => ({}), { maxUpdateBytes });
       const ciphertext = new Uint8Array(maxUpdateBytes);
       const file = await craftUpdate(plan, client(2), { sections: { ciphertext } });
@@ -217,9 +222,8 @@ const ANSWERS_REFUSED: readonly Case[] = [
       for (const number of [1, 2, 3]) updates.push(await craftUpdate(next, client(number)));
       const aggregate = await openContainer(await summed(updates, { ...round, plan: next }), 'aggregate');
       const [, custodian] = round.members.custodians;
-      const { id, signing, kem } = custodian as NonNullable<typeof custodian>;
       const ledger = await createLedger(join(places.scratch, 'ledger.sqlite'));
-      const identity = { id, signing, kem: [{ epoch: EPOCH, seed: kem }], ledger };
+      const identity = custodianOf(custodian as ReceivingMember, ledger);
       const { answer } = await answerRound(identity, next, aggregate);
       ledger.close();
       await opening(places, { answers: ['answer-1.tgs', answer] });

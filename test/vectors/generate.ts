@@ -5,6 +5,7 @@
  * Encryption and sealing are randomized, so that updates and answers come out different each time; everything else
  * comes out the same to the byte.
  */
+
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,11 +29,11 @@ import { openRound } from '../../lib/round/open-round.js';
 import { planRound } from '../../lib/round/plan-round.js';
 import { addPlannedNoise } from '../../lib/round/round-privacy.js';
 import { RoundRecords } from '../../lib/round/round-records.js';
+import { custodianOf, kemKeyOf } from '../custody/support/identities.js';
 import { signAgain } from '../round/support/forgery.js';
 import {
   type ClientMember,
   derivedSeed,
-  EPOCH,
   type Members,
   type RosterRules,
   rosterBody,
@@ -265,10 +266,14 @@ async function makeRound(members: Members, plan: TrustedPlan): Promise<void> {
   const aggregate = await signAgain('aggregate', summed, aggregator.signing, { created: seconds(20) });
   await writeFile(at('aggregate.tga'), aggregate);
 
-  for (const [i, { id, signing, kem }] of custodians.entries()) {
+  for (const [i, custodian] of custodians.entries()) {
+    const { id, signing } = custodian;
     const ledger = await createLedger(join(scratch, id, 'ledger.sqlite'));
-    const identity = { id, signing, kem: [{ epoch: EPOCH, seed: kem }], ledger };
-    const { answer } = await answerRound(identity, plan, await openContainer(aggregate, 'aggregate'));
+    const { answer } = await answerRound(
+      custodianOf(custodian, ledger),
+      plan,
+      await openContainer(aggregate, 'aggregate'),
+    );
     ledger.close();
     const name = ANSWERS[i] as string;
     await writeFile(at(name), await signAgain('answer', answer, signing, { created: seconds(30 + i) }));
@@ -276,7 +281,7 @@ async function makeRound(members: Members, plan: TrustedPlan): Promise<void> {
 
   const identity = {
     signing: owner.signing,
-    kem: owner.kem,
+    kemKey: kemKeyOf(owner),
     records: new RoundRecords(join(scratch, 'owner')),
     policy: VECTOR_POLICY,
   };

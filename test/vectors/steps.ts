@@ -1,4 +1,5 @@
 /** The steps that must refuse bad files, on the committed round; each would write below `out`. */
+
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -10,11 +11,12 @@ import { openContainer } from '../../lib/package/reader.js';
 import { aggregateUpdates } from '../../lib/round/aggregate.js';
 import { openRound } from '../../lib/round/open-round.js';
 import { RoundRecords } from '../../lib/round/round-records.js';
+import { custodianOf, kemKeyOf } from '../custody/support/identities.js';
 import { pathsBelow } from '../round/support/directories.js';
 import { signAgain } from '../round/support/forgery.js';
+import type { ReceivingMember } from '../round/support/members.js';
 import {
   type ClientMember,
-  EPOCH,
   type RosterRules,
   rosterBody,
   signRoster,
@@ -94,12 +96,12 @@ export async function opening(places: Places, inputs: Opening): Promise<void> {
     await (typeof answer === 'string' ? copyFile(vectorPath(answer), path) : writeFile(path, answer));
     paths.push(path);
   }
-  const { signing, kem } = round.members.owner;
+  const { owner } = round.members;
   await openRound({
     // The owner's records lie below `out` as well: nothing may be recorded of what was not opened.
     owner: {
-      signing,
-      kem,
+      signing: owner.signing,
+      kemKey: kemKeyOf(owner),
       records: inputs.records ?? new RoundRecords(join(places.out, 'owner')),
       policy: VECTOR_POLICY,
     },
@@ -117,14 +119,14 @@ export async function answering(
   plan = round.plan,
 ): Promise<void> {
   const [custodian] = round.members.custodians;
-  const { id, signing, kem } = custodian as NonNullable<typeof custodian>;
   const ledger = await createLedger(join(places.scratch, 'ledger.sqlite'));
+  const identity = custodianOf(custodian as ReceivingMember, ledger);
   try {
     for (const bytes of aggregates) {
       const aggregate = await openContainer(bytes, 'aggregate');
       const before = ledger.head();
       try {
-        await answerRound({ id, signing, kem: [{ epoch: EPOCH, seed: kem }], ledger }, plan, aggregate);
+        await answerRound(identity, plan, aggregate);
       } catch (error) {
         expect(ledger.head(), 'claimed').to.deep.equal(before);
         throw error;

@@ -2,7 +2,7 @@ import { opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { openRole } from '../../custody/role-directory.js';
-import { readTrustedPlan } from '../../custody/trusted-plan.js';
+import { readPlanToServe } from '../../custody/role-plan.js';
 import { EnvironmentError } from '../../errors.js';
 import { aggregateUpdates } from '../../round/aggregate.js';
 import { readRolePolicy } from '../../round/role-policy.js';
@@ -44,16 +44,18 @@ export function aggregateCommand(command: Command, output: () => Output): Comman
     .requiredOption('--out <file>', 'the aggregate to write (.tga)')
     .action(async (sources: string[], options: AggregateCommandOptions) => {
       const out = output();
-      const { keys, signing, roster } = await openRole(options.aggregator, 'aggregator');
       const { policy } = await readRolePolicy(options.aggregator, {
         file: options.policy,
         overrides: policyOverrides(options),
       });
-      const plan = await readTrustedPlan(options.plan, roster);
+      const role = await openRole(options.aggregator, 'aggregator');
+      const { id, signing, roster } = role;
+      role.close();
+      const plan = await readPlanToServe(options.aggregator, options.plan, roster);
       const { fingerprint, sizeBytes, accepted, refused } = await aggregateUpdates({
         plan,
         policy,
-        aggregatorId: keys.id,
+        aggregatorId: id,
         signing,
         updates: updatePaths(sources),
         out: options.out,

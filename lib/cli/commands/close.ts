@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { readTrustedPlan } from '../../custody/trusted-plan.js';
+import { readPlanToFinish } from '../../custody/role-plan.js';
 import { replaceFile } from '../../files.js';
 import { closeRound } from '../../round/close-round.js';
 import type { Output } from '../output.js';
@@ -21,9 +21,10 @@ export function closeCommand(command: Command, output: () => Output): Command {
     .option('--reason <text>', 'why nothing was opened')
     .requiredOption('--out <file>', 'the close record to write (.tgc)')
     .action(async (aggregate: string | undefined, options: CloseCommandOptions) => {
-      const { owner, roster } = await openOwner(options.owner);
-      const plan = await readTrustedPlan(options.plan, roster);
-      const { record, body } = await closeRound(owner, plan, aggregate, options.reason);
+      const { owner, role } = await openOwner(options.owner);
+      const { record, body } = await readPlanToFinish(options.owner, options.plan, role.roster)
+        .then((plan) => closeRound(owner, plan, aggregate, options.reason))
+        .finally(() => role.close());
       await replaceFile(options.out, record);
       output().result(
         {

@@ -1,9 +1,7 @@
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { answerRound } from '../../custody/custodian.js';
-import { openLedger } from '../../custody/ledger.js';
-import { LEDGER_FILE, openRole } from '../../custody/role-directory.js';
-import { readTrustedPlan } from '../../custody/trusted-plan.js';
+import { openCustodian } from '../../custody/custodian-directory.js';
+import { readPlanToServe } from '../../custody/role-plan.js';
 import { replaceFile } from '../../files.js';
 import { openContainer } from '../../package/reader.js';
 import type { Output } from '../output.js';
@@ -22,27 +20,23 @@ export function custodianAnswerCommand(command: Command, output: () => Output): 
     .requiredOption('--custodian <dir>', "this custodian's directory")
     .requiredOption('--out <file>', 'the answer to write (.tgs)')
     .action(async (aggregatePath: string, options: AnswerCommandOptions) => {
-      const { keys, signing, roster } = await openRole(options.custodian, 'custodian');
-      const plan = await readTrustedPlan(options.plan, roster);
-      const ledger = await openLedger(join(options.custodian, LEDGER_FILE));
+      const opened = await openCustodian(options.custodian);
+      const { custodian, role } = opened;
       try {
+        const plan = await readPlanToServe(options.custodian, options.plan, role.roster);
         const aggregate = await openContainer(aggregatePath, 'aggregate');
         try {
-          const { answer, replayed, contributors } = await answerRound(
-            { id: keys.id, signing, kem: keys.kem, ledger },
-            plan,
-            aggregate,
-          );
+          const { answer, replayed, contributors } = await answerRound(custodian, plan, aggregate);
           await replaceFile(options.out, answer);
-          output().result({ written: options.out, custodian: keys.id, contributors, replayed }, [
-            `"${keys.id}" answered for the sum of ${contributors} updates in ${options.out}` +
+          output().result({ written: options.out, custodian: custodian.id, contributors, replayed }, [
+            `"${custodian.id}" answered for the sum of ${contributors} updates in ${options.out}` +
               `${replayed ? ' (the answer that was given before).' : '.'}`,
           ]);
         } finally {
           await aggregate.close();
         }
       } finally {
-        ledger.close();
+        opened.close();
       }
     });
 }

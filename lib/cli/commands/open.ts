@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { readTrustedPlan } from '../../custody/trusted-plan.js';
+import { readPlanToFinish } from '../../custody/role-plan.js';
 import { openRound } from '../../round/open-round.js';
 import type { Output } from '../output.js';
 import { openOwner } from '../owner.js';
@@ -26,20 +26,23 @@ export function openCommand(command: Command, output: () => Output): Command {
     .requiredOption('--out <adapter>', 'the adapter directory to write')
     .action(async (aggregate: string, options: OpenCommandOptions) => {
       const out = output();
-      const { owner, roster } = await openOwner(options.owner, {
+      const { owner, role } = await openOwner(options.owner, {
         file: options.policy,
         overrides: policyOverrides(options),
       });
-      const plan = await readTrustedPlan(options.plan, roster);
-      const report = await openRound({
-        owner,
-        plan,
-        aggregate,
-        answers: options.answers,
-        ...(options.base !== undefined && { base: options.base }),
-        ...(options.verify !== undefined && { verify: options.verify }),
-        out: options.out,
-      });
+      const report = await readPlanToFinish(options.owner, options.plan, role.roster)
+        .then((plan) =>
+          openRound({
+            owner,
+            plan,
+            aggregate,
+            answers: options.answers,
+            ...(options.base !== undefined && { base: options.base }),
+            ...(options.verify !== undefined && { verify: options.verify }),
+            out: options.out,
+          }),
+        )
+        .finally(() => role.close());
       for (const custodian of report.disagreeing) {
         out.warn(
           `Warning: the answer of "${custodian}" does not fit the others: it answered wrongly, or a client dealt badly to it.`,

@@ -165,6 +165,7 @@ export function planCommand(command: Command, output: () => Output): Command {
       const directory = join(options.fleet, 'coordinator');
       const coordinator = await openRole(directory, 'coordinator');
       const { roster } = coordinator;
+      coordinator.close();
       const { policy } = await readRolePolicy(directory, {
         file: options.policy,
         overrides: policyOverrides(options),

@@ -4,7 +4,7 @@ import type { TrustedRoster } from '../../custody/roster.js';
 import { readTrustedPlan } from '../../custody/trusted-plan.js';
 import { UsageError } from '../../errors.js';
 import { openContainer } from '../../package/reader.js';
-import { settleResiduals } from '../../round/residuals.js';
+import { resetResidual, settleResiduals } from '../../round/residuals.js';
 import {
   type ClientIdentity,
   copyUpdate,
@@ -24,6 +24,7 @@ interface SealCommandOptions extends PolicyOptions {
   readonly close?: string;
   readonly training?: string;
   readonly privacyLedger?: string;
+  readonly resetResidual?: boolean;
   readonly dryRun?: boolean;
   readonly out?: string;
 }
@@ -40,10 +41,20 @@ async function takeCloseRecord(
     await close.verify(roster.body.owner.keys, roster.body.signatureAlgorithms);
     if (dryRun) return;
     await client.state.recordClose({ plan: close.body.plan, opened: close.body.opened });
-    if (client.residuals !== undefined) await settleResiduals(client.residuals, client.state);
   } finally {
     await close.close();
   }
+}
+
+/** What earlier rounds left over is given up, which a warning says. */
+async function startFromZero({ residuals }: ClientIdentity, policy: string, out: Output): Promise<void> {
+  const aside = residuals && (await resetResidual(residuals, policy));
+  out.warn(
+    aside === undefined
+      ? `Warning: there is no residual of policy "${policy}" to reset.`
+      : `Warning: what earlier rounds did not send is given up. The residual was renamed to ${aside}; it holds what this ` +
+          'robot has learned, so delete it once nobody needs it.',
+  );
 }
 
 function describe(report: SealReport): string[] {
@@ -75,11 +86,21 @@ export function sealCommand(command: Command, output: () => Output): Command {
     )
     .option('--training <file>', 'what is known of the training (.json); goes into the header in the clear')
     .option('--privacy-ledger <file>', "the ledger of a site that robots share (default: the client's own)")
+    .option(
+      '--reset-residual',
+      'give up what earlier rounds did not send: for a residual that is damaged, or grew without bound',
+    )
     .option('--dry-run', 'check everything, print what would be sent, and write nothing')
     .option('--out <file>', 'the update to write (.tgu)')
     .action(async (adapter: string, options: SealCommandOptions) => {
       if (options.out === undefined && options.dryRun !== true) {
         throw new UsageError('usage.out', 'Give --out FILE, or --dry-run to write nothing.');
+      }
+      if (options.resetResidual === true && options.dryRun === true) {
+        throw new UsageError(
+          'usage.reset-residual',
+          'A dry run changes nothing: leave out --reset-residual.',
+        );
       }
       const out = output();
       const { client, roster, close } = await openClient(options.client, {
@@ -91,6 +112,11 @@ export function sealCommand(command: Command, output: () => Output): Command {
         const plan = await readTrustedPlan(options.plan, roster);
         if (options.close !== undefined) {
           await takeCloseRecord(options.close, client, roster, options.dryRun === true);
+        }
+        if (options.resetResidual === true) await startFromZero(client, plan.body.policy, out);
+        // Also where the seal is refused then.
+        if (options.close !== undefined && options.dryRun !== true && client.residuals !== undefined) {
+          await settleResiduals(client.residuals, client.state);
         }
         const training = await readTrainingMetadata(adapter, options.training);
         for (const line of metadataLines(training)) out.warn(line);

@@ -14,9 +14,10 @@ import type { ResidualKind } from './residual-format.js';
 export function corrupt(path: string, kind: ResidualKind, detail: string): VerificationError {
   const advice =
     kind === 'committed'
-      ? 'Put back a copy of it, or start from zero: reset the residual of this policy, which renames the file ' +
-        'aside and loses what earlier rounds did not send.'
-      : 'Put back a copy of it, or discard the change of this update, which loses what that round did not send.';
+      ? 'Put back a copy of it, or start from zero: reset the residual of this policy (seal --reset-residual), ' +
+        'which renames the file aside and loses what earlier rounds did not send.'
+      : 'Put back a copy of it, or discard the change of this update, which loses what that round did not send; ' +
+        'seal --reset-residual discards all of them, and what earlier rounds left over.';
   return new VerificationError(
     'residual.corrupt',
     `${path} cannot be trusted: ${detail}. Nothing was changed. ${advice}`,
@@ -37,7 +38,8 @@ export function nonFiniteSum(path: string, index: number): FormatError {
   return new FormatError(
     'residual.non-finite',
     `Adding ${path} to the committed residual gives no finite float32 at value ${index}. Nothing was changed. ` +
-      'Discard the change of this update, or reset the residual of its policy, and check the deltas.',
+      'Discard the change of this update, or reset the residual of its policy (seal --reset-residual), and check ' +
+      'the deltas.',
   );
 }
 
@@ -72,13 +74,6 @@ export function stagedOver(): ParameterError {
   return new ParameterError(
     'residual.stage-over',
     'This staged change was published or discarded, or an error ended it. Stage the change again.',
-  );
-}
-
-export function storeBusy(path: string, seconds: number): EnvironmentError {
-  return new EnvironmentError(
-    'storage.busy',
-    `Another process has held ${path} for ${seconds} s. Wait for it, or stop it.`,
   );
 }
 

@@ -13,11 +13,13 @@
  *
  * The values are secret: they are what a robot has learned.
  */
+
 import { randomBytes } from 'node:crypto';
 import { rename } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { withDirectoryLock } from '../../durable/directory-lock.js';
 import { createPrivateDirectory, errorCode } from '../../durable/private-files.js';
-import { TensorGuardError } from '../../errors.js';
+import { TensorGuardError, VerificationError } from '../../errors.js';
 import { syncDirectory, writeFileAtomically } from '../../files.js';
 import { type ResidualFile, ResidualPass } from './residual-file.js';
 import {
@@ -33,7 +35,6 @@ import { writeSum } from './residual-sum.js';
 import type { ResidualSink } from './residual-writer.js';
 import { StagedChange } from './staged-change.js';
 import { StoreFiles } from './store-files.js';
-import { withStoreLock } from './store-lock.js';
 
 const ABANDONED_AFTER_MS = 3_600_000;
 
@@ -203,6 +204,25 @@ export class ResidualStore {
     });
   }
 
+  /**
+   * Removes all changes of a policy, and those that cannot be trusted, whatever became of their updates; returns how many.
+   *
+   * @throws EnvironmentError `storage.busy`; ParameterError `residual.bad-argument`
+   */
+  async discardAll(policy: string): Promise<number> {
+    requirePolicy(policy);
+    return this.locked(async () => {
+      let removed = 0;
+      for (const update of await this.files.pending()) {
+        const change = await this.files.openChange(update).catch(ignoreCorrupt);
+        await change?.close();
+        if (change !== undefined && change.header.policy !== policy) continue;
+        if (await this.files.removeChange(update)) removed += 1;
+      }
+      return removed;
+    });
+  }
+
   /** The fingerprints, 32 bytes each and in bytewise order, of the updates whose change is here. */
   async pending(): Promise<Uint8Array[]> {
     return this.translated(() => this.files.pending());
@@ -294,7 +314,7 @@ export class ResidualStore {
   }
 
   private async locked<T>(body: () => Promise<T>): Promise<T> {
-    return this.translated(() => withStoreLock(this.root, body));
+    return this.translated(() => withDirectoryLock(this.root, body));
   }
 
   private async translated<T>(action: () => Promise<T>): Promise<T> {
@@ -308,6 +328,10 @@ export class ResidualStore {
 
 function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
   return Buffer.compare(left, right) === 0;
+}
+
+function ignoreCorrupt(error: unknown): undefined {
+  if (!(error instanceof VerificationError)) throw error;
 }
 
 function ignoreOurs(error: unknown): undefined {

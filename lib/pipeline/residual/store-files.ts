@@ -1,12 +1,12 @@
 /** Which files a residual store has, and where. */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ORPHANED_LOCK_NAME } from '../../durable/directory-lock.js';
 import { errorCode } from '../../durable/private-files.js';
 import { syncDirectory } from '../../files.js';
 import { ResidualFile } from './residual-file.js';
 import { changePath } from './staged-change.js';
 import { removeOrphanedStagedFiles } from './staged-file.js';
-import { ORPHANED_LOCK_NAME } from './store-lock.js';
 
 const COMMITTED_SUFFIX = '.residual';
 const CHANGE_NAME = /^([0-9a-f]{64})\.change$/;

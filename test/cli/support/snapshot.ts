@@ -5,10 +5,14 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { type RunOptions, refusalOf, refuse, tensorguardEach } from './command.js';
 
-/** Path to mode and SHA-256 of every entry below `directory`, hidden ones too. */
+/** A refusal is an act, which the audit trail of the role's key store records. */
+const AUDITED = /(^|\/)keystore\.sqlite(-\w+)?$/;
+
+/** Path to mode and SHA-256 of every entry below `directory`, hidden ones too, but for what records refusals. */
 export async function snapshot(directory: string): Promise<Record<string, string>> {
   const entries: Record<string, string> = {};
   for (const path of (await readdir(directory, { recursive: true })).sort()) {
+    if (AUDITED.test(path)) continue;
     const absolute = join(directory, path);
     const status = await lstat(absolute);
     const mode = (status.mode & 0o7777).toString(8);

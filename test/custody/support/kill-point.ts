@@ -10,6 +10,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import Database from 'libsql';
 
 const killAt = Number(process.env['TENSORGUARD_TEST_KILL_AT'] ?? 0);
+const WRITING = fs.constants.O_WRONLY | fs.constants.O_RDWR;
 let counting = false;
 let writes = 0;
 
@@ -20,13 +21,19 @@ export function countWrites(on: boolean): void {
 
 type Method = (...values: unknown[]) => unknown;
 
+/** Opening to read changes nothing. */
+function isReading(name: string, [, flags = 'r']: readonly unknown[]): boolean {
+  return name === 'openSync' && (flags === 'r' || (Number(flags) & WRITING) === 0);
+}
+
 function counted(holder: object, name: string): void {
   const original: unknown = Reflect.get(holder, name);
   if (typeof original !== 'function') throw new Error(`there is no ${name} to count`);
   const method = original as Method;
   Reflect.set(holder, name, function (this: unknown, ...values: unknown[]) {
-    if (counting) writes += 1;
-    if (counting && writes === killAt) process.kill(process.pid, 'SIGKILL');
+    const counts = counting && !isReading(name, values);
+    if (counts) writes += 1;
+    if (counts && writes === killAt) process.kill(process.pid, 'SIGKILL');
     return method.apply(this, values);
   });
 }
@@ -37,5 +44,6 @@ counted(Database.prototype, 'exec');
 probe.close();
 for (const name of ['open', 'link', 'rename', 'unlink', 'rm', 'copyFile', 'writeFile'])
   counted(fs.promises, name);
+for (const name of ['openSync', 'linkSync', 'unlinkSync', 'writeSync']) counted(fs, name);
 // Modules that import these by name see the counting ones only after this.
 syncBuiltinESMExports();

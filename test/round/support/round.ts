@@ -1,4 +1,5 @@
 /** One round from plan to average, in a directory, every step as its role takes it. */
+
 import { existsSync } from 'node:fs';
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -25,12 +26,12 @@ import {
   type SealOptions,
   sealUpdate,
 } from '../../../lib/round/seal-update.js';
+import { custodianOf, kemKeyOf } from '../../custody/support/identities.js';
 import { type Shape, writeAdapter } from './adapters.js';
 import { type Clients, type ExpectedAverage, expectedAverage } from './expected-average.js';
 import {
   type ClientMember,
   createMembers,
-  EPOCH,
   type Members,
   type MembersOptions,
   type ReceivingMember,
@@ -240,12 +241,13 @@ export class TestRound {
   }
 
   async custodianIdentity(index: number): Promise<CustodianIdentity> {
-    const { id, signing, kem } = this.custodian(index);
+    const member = this.custodian(index);
+    const { id } = member;
     const path = join(this.directory, id, 'ledger.sqlite');
     const ledger =
       this.#ledgers.get(id) ?? (await (existsSync(path) ? openLedger(path) : createLedger(path)));
     this.#ledgers.set(id, ledger);
-    return { id, signing, kem: [{ epoch: EPOCH, seed: kem }], ledger };
+    return custodianOf(member, ledger);
   }
 
   /** A custodian's answer for an aggregate; the same bytes each time. */
@@ -266,9 +268,9 @@ export class TestRound {
   }
 
   owner(): OwnerIdentity {
-    const { signing, kem } = this.members.owner;
+    const { owner } = this.members;
     const records = new RoundRecords(join(this.directory, 'owner'));
-    return { signing, kem, records, policy: this.policy };
+    return { signing: owner.signing, kemKey: kemKeyOf(owner), records, policy: this.policy };
   }
 
   async open(

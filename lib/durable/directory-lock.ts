@@ -1,6 +1,5 @@
 /**
- * One process at a time changes the files of a store: two that each add a change to the same committed
- * residual would lose one of the two.
+ * One process at a time changes the files of a directory.
  *
  * The lock is SQLite's write lock on an empty file. The kernel drops it with the process, however that dies,
  * which a file that merely exists cannot offer; nothing is ever written to it.
@@ -10,8 +9,8 @@ import { access, link, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'libsql';
-import { createPrivateFile, errorCode } from '../../durable/private-files.js';
-import { storageFailed, storeBusy } from './residual-refusals.js';
+import { EnvironmentError, TensorGuardError } from '../errors.js';
+import { createPrivateFile, errorCode } from './private-files.js';
 
 /** What a crash while the lock file is made leaves behind. */
 export const ORPHANED_LOCK_NAME = /^store\.lock\.[0-9a-f]{12}$/;
@@ -24,7 +23,7 @@ const POLL_MS = 10;
  *
  * @throws EnvironmentError `storage.busy` after two minutes, `storage.failed`; what `body` throws
  */
-export async function withStoreLock<T>(root: string, body: () => Promise<T>): Promise<T> {
+export async function withDirectoryLock<T>(root: string, body: () => Promise<T>): Promise<T> {
   const path = join(root, 'store.lock');
   let connection: Database.Database;
   try {
@@ -32,7 +31,7 @@ export async function withStoreLock<T>(root: string, body: () => Promise<T>): Pr
     // SQLite itself would wait in this thread, for a lock that the same thread may have to release.
     connection = new Database(path, { timeout: 0 });
   } catch (error) {
-    throw storageFailed(path, error);
+    throw lockFailed(path, error);
   }
   try {
     await acquire(connection, path);
@@ -48,8 +47,8 @@ async function acquire(connection: Database.Database, path: string): Promise<voi
       connection.exec('BEGIN IMMEDIATE');
       return;
     } catch (error) {
-      if (!errorCode(error)?.startsWith('SQLITE_BUSY')) throw storageFailed(path, error);
-      if (Date.now() > deadline) throw storeBusy(path, WAIT_MS / 1000);
+      if (!errorCode(error)?.startsWith('SQLITE_BUSY')) throw lockFailed(path, error);
+      if (Date.now() > deadline) throw busy(path);
     }
     await delay(POLL_MS);
   }
@@ -81,4 +80,21 @@ async function exists(path: string): Promise<boolean> {
     if (errorCode(error) !== 'ENOENT') throw error;
     return false;
   }
+}
+
+function busy(path: string): EnvironmentError {
+  return new EnvironmentError(
+    'storage.busy',
+    `Another process has held ${path} for ${WAIT_MS / 1000} s. Wait for it, or stop it.`,
+  );
+}
+
+function lockFailed(path: string, error: unknown): unknown {
+  return error instanceof TensorGuardError || errorCode(error) === undefined
+    ? error
+    : new EnvironmentError(
+        'storage.failed',
+        `${path} cannot be used; see the cause. Check the disk's free space and who may access the directory.`,
+        { cause: error },
+      );
 }

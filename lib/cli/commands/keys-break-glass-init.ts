@@ -1,0 +1,59 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { writeShareFile } from '../../custody/break-glass/share-files.js';
+import { setUpRecovery } from '../../custody/keys/break-glass.js';
+import { openKeyStore } from '../../custody/role-directory.js';
+import { createPrivateDirectory } from '../../durable/private-files.js';
+import { RefusedError } from '../../errors.js';
+import { integerOption } from '../options.js';
+import type { Output } from '../output.js';
+
+interface InitOptions {
+  readonly role: string;
+  readonly officers: readonly string[];
+  readonly threshold: number;
+  readonly out: string;
+}
+
+function officersOption(text: string): readonly string[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.some((name) => name === '')) throw new InvalidArgumentError('Give names, separated by commas.');
+  return names;
+}
+
+export function keysBreakGlassInitCommand(command: Command, output: () => Output): Command {
+  return command
+    .description('give officers shares of a recovery key, before it is needed')
+    .requiredOption('--role <dir>', "the custodian's directory")
+    .requiredOption('--officers <names>', 'their names, separated by commas', officersOption)
+    .requiredOption('--threshold <k>', 'officers that it takes', integerOption(2, 20))
+    .requiredOption('--out <dir>', 'a new or empty directory for the shares, one file an officer')
+    .action(async ({ role, officers, threshold, out }: InitOptions) => {
+      const store = await openKeyStore(role, 'custodian');
+      try {
+        await createPrivateDirectory(out);
+        if ((await readdir(out)).length > 0) {
+          throw new RefusedError(
+            'break-glass.directory-not-empty',
+            `${out} is not empty. Name a new directory.`,
+          );
+        }
+        const shares = await setUpRecovery(store, { officers, threshold });
+        const files: string[] = [];
+        for (const share of shares) {
+          const path = join(out, `${store.id}.${share.officer}.share.json`);
+          await writeShareFile(path, share);
+          share.share.wipe();
+          files.push(path);
+        }
+        output().result({ officers, threshold, files }, [
+          `Any ${threshold} of ${officers.length} officers can unlock one key for one round. Their shares:`,
+          ...files.map((file) => `  ${file}`),
+          'Hand each to its officer and remove it here: they exist nowhere else.',
+        ]);
+      } finally {
+        store.close();
+      }
+    });
+}

@@ -1,0 +1,56 @@
+/** When a role's KEM key is due for the next epoch, and making that one. */
+import { RefusedError } from '../../errors.js';
+import type { KeyRecord, KeyStore } from './key-store.js';
+
+const MS_PER_HOUR = 3_600_000;
+
+export interface RotationState {
+  /** The key of the newest epoch. */
+  readonly newest: KeyRecord;
+  /** Milliseconds since 1970: when the newest key has had its time. */
+  readonly dueAtMs: number;
+  /** Made for the next epoch, and in no roster yet. */
+  readonly pending: boolean;
+}
+
+/** @throws RefusedError `key.no-kem` for a role that nothing is sealed to */
+export function rotationState(store: KeyStore, everyHours: number): RotationState {
+  const newest = store.newestKem();
+  if (newest === undefined) {
+    throw new RefusedError(
+      'key.no-kem',
+      `${store.directory} has no KEM key: nothing is sealed to a ${store.role}.`,
+    );
+  }
+  return {
+    newest,
+    dueAtMs: newest.createdMs + everyHours * MS_PER_HOUR,
+    pending: newest.state === 'pre-activation',
+  };
+}
+
+export interface Rotation {
+  readonly key: KeyRecord;
+  /** False where a key of the next epoch was waiting already: there is one at a time. */
+  readonly made: boolean;
+}
+
+/**
+ * Makes the key of the next epoch. A custodian's or an owner's waits for a roster that lists it; a client's is active at once,
+ * since no roster names it, and the one before still opens what was sealed to it.
+ */
+export async function rotate(store: KeyStore): Promise<Rotation> {
+  const newest = store.newestKem();
+  if (newest?.state === 'pre-activation') return { key: newest, made: false };
+  const epoch = Math.max((newest?.epoch ?? 0) + 1, store.epochFloor);
+  if (store.role !== 'client') {
+    return { key: await store.createKem(epoch, 'pre-activation', 'rotate'), made: true };
+  }
+  const key = await store.createKem(epoch, 'active', 'rotate');
+  for (const { name, state, epoch: of } of store.keys()) {
+    if (state === 'active' && of !== undefined && of < epoch) {
+      await store.transition(name, 'deactivated', `rotated: ${key.name}`);
+    }
+  }
+  return { key, made: true };
+}

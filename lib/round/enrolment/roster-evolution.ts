@@ -1,0 +1,205 @@
+/** The next roster from the current one: a pure function, so that every rule of membership is in one place. */
+import { hex } from '../../custody/fields.js';
+import { RefusedError } from '../../errors.js';
+import { type PublicKeys, SIGNATURE_ALGORITHMS } from '../../package/keys.js';
+import type { EnrolmentBody } from '../../package/messages/enrolment.js';
+import {
+  type ClientStatus,
+  type RosterBody,
+  type RosterClient,
+  rosterSchema,
+} from '../../package/messages/roster.js';
+import { evolveCustodians } from './custodian-evolution.js';
+import { describeMember, type EnrolmentChange, requireReplace, sameKeys } from './membership.js';
+
+export interface RosterChanges {
+  readonly enrol?: readonly EnrolmentChange[] | undefined;
+  /** Of clients. Revoked is the end. */
+  readonly status?: readonly { readonly id: string; readonly to: ClientStatus }[] | undefined;
+  /** Custodians destroy their keys of earlier epochs. */
+  readonly oldestOpenEpoch?: number | undefined;
+  readonly threshold?: number | undefined;
+}
+
+/**
+ * The roster that follows `current`, its version one higher; nothing else is different where nothing is asked for that is not
+ * so already.
+ *
+ * @throws RefusedError `enrolment.already-enrolled`, `.revoked`, `.wrong-epoch`, `.custodians-missing`, `.duplicate-key`,
+ *   `.algorithm-missing`, `.listed-twice`; `roster.unknown-client`, `.status-final`, `.epoch-back`, `.invalid-change`
+ */
+export function evolveRoster(current: RosterBody, changes: RosterChanges): RosterBody {
+  const enrol = changes.enrol ?? [];
+  requireDistinct(enrol);
+  for (const { enrolment } of enrol) requireAlgorithms(current, enrolment);
+  requireNewKeys(current, enrol);
+  const oldestOpenEpoch = laterEpoch(current.oldestOpenEpoch, changes.oldestOpenEpoch);
+  const next: RosterBody = {
+    ...current,
+    version: current.version + 1,
+    coordinator: evolveCoordinator(current, enrol),
+    aggregators: evolveAggregators(current, enrol),
+    clients: changeStatus(evolveClients(current, enrol), changes.status ?? []),
+    custodians: evolveCustodians(current, enrol),
+    ...(changes.threshold !== undefined && { threshold: changes.threshold }),
+    ...(oldestOpenEpoch !== undefined && { oldestOpenEpoch }),
+  };
+  const parsed = rosterSchema.safeParse(next);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`.trim());
+  throw new RefusedError('roster.invalid-change', `There is no such roster: ${issues.join('; ')}.`);
+}
+
+function requireDistinct(enrol: readonly EnrolmentChange[]): void {
+  const seen = new Set<string>();
+  for (const { enrolment } of enrol) {
+    const who = describeMember(enrolment);
+    if (seen.has(who)) {
+      throw new RefusedError(
+        'enrolment.listed-twice',
+        `There are two enrolments of ${who}. Pass the one that counts.`,
+      );
+    }
+    seen.add(who);
+  }
+}
+
+function requireAlgorithms({ signatureAlgorithms }: RosterBody, enrolment: EnrolmentBody): void {
+  const missing = signatureAlgorithms.find((algorithm) => enrolment.keys[algorithm] === undefined);
+  if (missing === undefined) return;
+  throw new RefusedError(
+    'enrolment.algorithm-missing',
+    `The fleet requires signatures with ${missing}, and ${describeMember(enrolment)} has no such key. Set it up again with ` +
+      '--post-quantum-signatures.',
+  );
+}
+
+/** Every signing key and KEM key of a roster, with whose it is. */
+function keysOf(roster: RosterBody): { readonly who: string; readonly keys: PublicKeys; kem?: Uint8Array }[] {
+  return [
+    { who: 'the owner', keys: roster.owner.keys, kem: roster.owner.kem },
+    { who: 'the coordinator', keys: roster.coordinator.keys },
+    ...roster.aggregators.map(({ id, keys }) => ({ who: describeMember({ role: 'aggregator', id }), keys })),
+    ...roster.clients.map(({ id, keys }) => ({ who: describeMember({ role: 'client', id }), keys })),
+    ...roster.custodians.map(({ id, keys, kem }) => ({
+      who: describeMember({ role: 'custodian', id }),
+      keys,
+      kem,
+    })),
+  ];
+}
+
+/**
+ * No key is another member's, now or in the roster before: one machine would count as two, or what one member signed would be
+ * another's. That no KEM key comes back in a later epoch is `evolveCustodians`' to see.
+ */
+function requireNewKeys(current: RosterBody, enrol: readonly EnrolmentChange[]): void {
+  const holders = new Map<string, string>();
+  const claim = (key: string, what: string, who: string): void => {
+    const holder = holders.get(key) ?? who;
+    holders.set(key, holder);
+    if (holder === who) return;
+    throw new RefusedError(
+      'enrolment.duplicate-key',
+      `${who} has the ${what} key of ${holder}. Every machine makes keys of its own: set it up in a new directory.`,
+    );
+  };
+  const enrolled = enrol.map(({ enrolment }) => ({ who: describeMember(enrolment), ...enrolment }));
+  for (const { who, keys, kem } of [...keysOf(current), ...enrolled]) {
+    for (const algorithm of SIGNATURE_ALGORITHMS) {
+      const key = keys[algorithm];
+      if (key !== undefined) claim(`${algorithm} ${hex(key)}`, algorithm, who);
+    }
+    if (kem !== undefined) claim(`kem ${hex(kem)}`, 'KEM', who);
+  }
+}
+
+/** Puts enrolments of one role into its list: in place of a member with that id, or at the end. */
+function enrolInto<M extends { readonly id: string; readonly keys: PublicKeys }>(
+  members: readonly M[],
+  enrol: readonly EnrolmentChange[],
+  make: (change: EnrolmentChange, listed: M | undefined) => M,
+): M[] {
+  const next = [...members];
+  for (const change of enrol) {
+    const { id, keys } = change.enrolment;
+    const at = next.findIndex((member) => member.id === id);
+    const listed = next[at];
+    if (listed !== undefined && !sameKeys(listed.keys, keys)) requireReplace(change);
+    next.splice(at === -1 ? next.length : at, 1, make(change, listed));
+  }
+  return next;
+}
+
+function ofRole(enrol: readonly EnrolmentChange[], role: EnrolmentBody['role']): EnrolmentChange[] {
+  return enrol.filter(({ enrolment }) => enrolment.role === role);
+}
+
+function evolveCoordinator(
+  current: RosterBody,
+  enrol: readonly EnrolmentChange[],
+): RosterBody['coordinator'] {
+  const [change] = ofRole(enrol, 'coordinator');
+  if (change === undefined || sameKeys(change.enrolment.keys, current.coordinator.keys)) {
+    return current.coordinator;
+  }
+  requireReplace(change);
+  return { keys: change.enrolment.keys };
+}
+
+function evolveAggregators({ aggregators }: RosterBody, enrol: readonly EnrolmentChange[]) {
+  return enrolInto(aggregators, ofRole(enrol, 'aggregator'), ({ enrolment: { id, keys } }) => ({ id, keys }));
+}
+
+/** A client with new keys keeps its status: a suspension is lifted by the owner, not by a new disk. */
+function evolveClients({ clients }: RosterBody, enrol: readonly EnrolmentChange[]): RosterClient[] {
+  for (const { enrolment } of ofRole(enrol, 'client')) {
+    if (clients.find(({ id }) => id === enrolment.id)?.status !== 'revoked') continue;
+    throw new RefusedError(
+      'enrolment.revoked',
+      `Client "${enrolment.id}" was revoked, and its id stays with the keys that signed its past updates. Enrol the machine ` +
+        'under another id, with new keys.',
+    );
+  }
+  return enrolInto(clients, ofRole(enrol, 'client'), ({ enrolment: { id, keys } }, listed) => ({
+    id,
+    keys,
+    status: listed?.status ?? 'active',
+  }));
+}
+
+function changeStatus(
+  clients: readonly RosterClient[],
+  changes: NonNullable<RosterChanges['status']>,
+): RosterClient[] {
+  const next = [...clients];
+  for (const { id, to } of changes) {
+    const at = next.findIndex((client) => client.id === id);
+    const client = next[at];
+    if (client === undefined) {
+      throw new RefusedError(
+        'roster.unknown-client',
+        `There is no client "${id}" in the roster. Check the id.`,
+      );
+    }
+    if (client.status === 'revoked' && to !== 'revoked') {
+      throw new RefusedError(
+        'roster.status-final',
+        `Client "${id}" was revoked, which is final. Enrol the machine under another id, with new keys.`,
+      );
+    }
+    next[at] = { ...client, status: to };
+  }
+  return next;
+}
+
+function laterEpoch(current: number | undefined, asked: number | undefined): number | undefined {
+  if (asked === undefined) return current;
+  if (current !== undefined && asked < current) {
+    throw new RefusedError(
+      'roster.epoch-back',
+      `Epochs before ${current} are over, and custodians have destroyed their keys; the oldest open epoch cannot become ${asked}.`,
+    );
+  }
+  return asked;
+}

@@ -1,0 +1,76 @@
+/** Things done with a key store, each as its command does it. */
+import { readShareFile } from '../../../../lib/custody/break-glass/share-files.js';
+import { answerRound } from '../../../../lib/custody/custodian.js';
+import { openCustodian } from '../../../../lib/custody/custodian-directory.js';
+import { breakGlass } from '../../../../lib/custody/keys/break-glass.js';
+import { KeyStore, type NewKeyStore } from '../../../../lib/custody/keys/key-store.js';
+import { rotate } from '../../../../lib/custody/keys/rotation.js';
+import { readPlanToServe } from '../../../../lib/custody/role-plan.js';
+import type { WrapperConfig } from '../../../../lib/custody/wrappers/wrapper-config.js';
+import { replaceFile } from '../../../../lib/files.js';
+import { openContainer } from '../../../../lib/package/reader.js';
+import { bytes32 } from '../../support/bytes.js';
+
+export type KeysAct =
+  | { readonly act: 'create'; readonly keys: NewKeyStore }
+  | { readonly act: 'rotate' }
+  | { readonly act: 'destroy'; readonly key: string }
+  | { readonly act: 'rewrap'; readonly wrapper: WrapperConfig }
+  | { readonly act: 'break-glass'; readonly key: string; readonly shares: readonly string[] }
+  | { readonly act: 'answer'; readonly plan: string; readonly aggregate: string; readonly out: string };
+
+export type KeysChildArgument = KeysAct & { readonly directory: string };
+
+/** Answers as `custodian answer` does. */
+async function answer(
+  directory: string,
+  planFile: string,
+  aggregateFile: string,
+  out: string,
+): Promise<void> {
+  const opened = await openCustodian(directory);
+  const plan = await readPlanToServe(directory, planFile, opened.role.roster);
+  const aggregate = await openContainer(aggregateFile, 'aggregate');
+  const { answer: bytes } = await answerRound(opened.custodian, plan, aggregate);
+  await replaceFile(out, bytes);
+  await aggregate.close();
+  opened.close();
+}
+
+async function withStore(directory: string, use: (store: KeyStore) => Promise<unknown>): Promise<void> {
+  const store = await KeyStore.open(directory);
+  await use(store);
+  store.close();
+}
+
+/** What `breakGlass` is asked for, for the round that the tests of crashes are about. */
+async function useBreakGlass(store: KeyStore, key: string, paths: readonly string[]) {
+  return breakGlass(store, {
+    key,
+    round: { fleet: 'acme', policy: 'pick', cohort: 'all', round: 7 },
+    plan: bytes32('plan'),
+    reason: 'a drill',
+    shares: await Promise.all(paths.map(readShareFile)),
+  });
+}
+
+/** Does it, in this process. */
+export async function perform(argument: KeysChildArgument): Promise<void> {
+  const { directory } = argument;
+  switch (argument.act) {
+    case 'create':
+      return (await KeyStore.create(directory, argument.keys)).close();
+    case 'rotate':
+      return withStore(directory, rotate);
+    case 'destroy':
+      return withStore(directory, (store) => store.destroy(argument.key, 'a drill'));
+    case 'rewrap':
+      return withStore(directory, (store) => store.rewrap(argument.wrapper));
+    case 'break-glass':
+      return withStore(directory, async (store) =>
+        (await useBreakGlass(store, argument.key, argument.shares)).wipe(),
+      );
+    case 'answer':
+      return answer(directory, argument.plan, argument.aggregate, argument.out);
+  }
+}

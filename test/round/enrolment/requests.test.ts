@@ -1,0 +1,88 @@
+import { expect } from 'chai';
+import { ParameterError } from '../../../lib/errors.js';
+import { readEnrolment } from '../../../lib/round/enrolment/requests.js';
+import { hybridKey, smallFile } from '../../package/fixtures.js';
+import { expectRefusal } from '../../support/refusals.js';
+import { signAgain } from '../support/forgery.js';
+import { clientFile, numberedKem, signingKey } from './support/enrolments.js';
+
+describe('an enrolment that the owner reads', () => {
+  let file: Uint8Array;
+  before(async () => {
+    file = await clientFile('robot-09');
+  });
+
+  it('says whose keys it brings, with every byte of it', async () => {
+    const { body, file: bytes } = await readEnrolment(file, 'acme');
+    expect(body).to.deep.include({ role: 'client', id: 'robot-09', keys: signingKey('robot-09').publicKeys });
+    expect(bytes).to.deep.equal(file);
+  });
+
+  it('is signed with all of the keys that it lists', async () => {
+    const hybrid = await clientFile('robot-09', {}, hybridKey);
+    expect((await readEnrolment(hybrid, 'acme')).body.keys).to.deep.equal(hybridKey.publicKeys);
+    const { ed25519 } = hybridKey.publicKeys;
+    // A key listed beside its own that the signer does not show it holds, and one that it leaves out.
+    for (const keys of [
+      { ...signingKey('robot-09').publicKeys, 'ml-dsa-65': hybridKey.publicKeys['ml-dsa-65'] },
+      { ed25519 },
+    ]) {
+      await expectRefusal('container.wrong-signer', async () =>
+        readEnrolment(await signAgain('enrolment', hybrid, hybridKey, { body: { keys } as never }), 'acme'),
+      );
+    }
+  });
+
+  it('is refused where another key signed it: a key of somebody else is not to be had', async () => {
+    const thief = signingKey('thief');
+    await expectRefusal('container.wrong-signer', async () =>
+      readEnrolment(await signAgain('enrolment', file, thief), 'acme'),
+    );
+    await expectRefusal('container.wrong-signer', () =>
+      clientFile('robot-09', { keys: signingKey('robot-09').publicKeys }, thief),
+    );
+  });
+
+  it('is refused in another fleet, and where its machine was told of another owner', async () => {
+    const ownerKeyId = new Uint8Array(32).fill(1);
+    const message = await expectRefusal('roster.other-fleet', () => readEnrolment(file, 'emca'));
+    expect(message.message).to.include('"acme"').and.to.include('"emca"');
+    const told = await clientFile('robot-09', { ownerKeyId });
+    await readEnrolment(told, 'acme', ownerKeyId);
+    await readEnrolment(file, 'acme', ownerKeyId);
+    await expectRefusal('enrolment.other-owner', () =>
+      readEnrolment(told, 'acme', new Uint8Array(32).fill(2)),
+    );
+  });
+
+  it('is refused where any bit of it was changed', async () => {
+    let refused = 0;
+    for (let at = 0; at < file.length; at += 7) {
+      const changed = Uint8Array.from(file);
+      changed[at] = (changed[at] as number) ^ (1 << (at % 8));
+      const outcome = await readEnrolment(changed, 'acme').then(
+        () => 'accepted',
+        (error: { code?: string }) => error.code ?? String(error),
+      );
+      expect(outcome, `byte ${at}`).to.match(/^container\./);
+      refused += 1;
+    }
+    expect(refused).to.be.above(150);
+  });
+
+  it('is refused where it is cut, longer, too long, or of another kind', async () => {
+    await expectRefusal('container.truncated', () => readEnrolment(file.subarray(0, -1), 'acme'));
+    await expectRefusal('container.trailing-bytes', () =>
+      readEnrolment(Uint8Array.from([...file, 0]), 'acme'),
+    );
+    await expectRefusal('container.too-large', () => readEnrolment(new Uint8Array(1 << 17), 'acme'));
+    await expectRefusal('container.wrong-kind', async () => readEnrolment(await smallFile('roster'), 'acme'));
+    await expectRefusal('container.unreadable', () => readEnrolment('/nowhere/robot.tge', 'acme'));
+  });
+
+  it('is refused with a KEM key to which nothing can be sealed', async () => {
+    const bad = await clientFile('robot-09', { kem: numberedKem(0xff) });
+    const error = await expectRefusal('hpke.bad-public-key', () => readEnrolment(bad, 'acme'));
+    expect(error).to.be.instanceOf(ParameterError);
+  });
+});
