@@ -42,8 +42,8 @@ echo c >"$machine/continue"
 
 (
   cd "$machine"
-  # Its display needs a terminal; script makes one.
-  TERM=linux timeout 600 script -qec 'bochs -q -f bochsrc -rc continue' /dev/null </dev/null >screen.txt 2>&1
+  # Its display needs a terminal; script makes one. In the foreground: whoever ends this stage's process group ends it too.
+  TERM=linux timeout --foreground 600 script -qec 'bochs -q -f bochsrc -rc continue' /dev/null </dev/null >screen.txt 2>&1
 ) || true
 touch "$machine/serial.txt"
 tr -d '\r' <"$machine/serial.txt" | grep -v '^\[ *[0-9.]*\] ' || true

@@ -40,7 +40,8 @@ need() {
 here=$PWD/build/testing
 build_here() {
   node scripts/ensure-installed.mjs
-  quietly "$scratch/build.log" cmake --build build --target "$1" --parallel "$(nproc)"
+  # Two stages may build here at once.
+  quietly "$scratch/build.log" flock build cmake --build build --target "$1" --parallel "$(nproc)"
 }
 
 # quietly LOG COMMAND...: the output matters only when the command fails.

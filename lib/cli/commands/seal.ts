@@ -3,6 +3,7 @@ import { readTrainingMetadata, type TrainingFacts } from '../../adapter/training
 import type { TrustedRoster } from '../../custody/roster.js';
 import { readTrustedPlan } from '../../custody/trusted-plan.js';
 import { UsageError } from '../../errors.js';
+import { WEIGHT_ONE } from '../../package/messages/update.js';
 import { openContainer } from '../../package/reader.js';
 import { resetResidual, settleResiduals } from '../../round/residuals.js';
 import {
@@ -58,8 +59,11 @@ async function startFromZero({ residuals }: ClientIdentity, policy: string, out:
 }
 
 function describe(report: SealReport): string[] {
-  const { clipFactor, keptNorm, residualUsed, epsilonSpent } = report;
+  const { clipFactor, keptNorm, residualUsed, epsilonSpent, staleness = 0 } = report;
   return [
+    ...(staleness > 0
+      ? [`Late by ${staleness} rounds: weighs ${(Math.max(...report.weights) / WEIGHT_ONE).toPrecision(3)}.`]
+      : []),
     `${report.values} values (keep ratio ${report.keepRatio.toPrecision(3)}), ${report.saturatedValues} of them saturated; norm ${keptNorm.toPrecision(4)}` +
       `${clipFactor < 1 ? `, clipped to ${(clipFactor * keptNorm).toPrecision(4)}` : ''}` +
       `${residualUsed ? ', with what earlier rounds left over' : ''}.`,

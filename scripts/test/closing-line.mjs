@@ -1,0 +1,3 @@
+export function closingLine({ passes, failures, pending }) {
+  return `${passes} passed, ${failures} failed, ${pending} skipped`;
+}
