@@ -83,13 +83,15 @@ async function answerChecked(
   requireOwnKey(listed.keys, custodian.signing.publicKeys, `custodian "${custodian.id}"`);
   requireLedgerAhead(custodian, plan);
   const checked = await checkAggregate(aggregate, plan);
+  const request = { ...roundOf(plan), plan: plan.fingerprint, set: checked.set, updates: checked.updates };
+  // Before a key is unlocked for it; the claim itself comes last.
+  custodian.ledger.requireAnswerable(request);
   const sum = await sumOfShares(custodian, listed.index, plan, aggregate);
   try {
     const contributors = checked.updates.length;
     await custodian.record('answer', { ...facts, set: hex(checked.set), contributors });
-    const { answer, replayed } = await custodian.ledger.answerOnce(
-      { ...roundOf(plan), plan: plan.fingerprint, set: checked.set, updates: checked.updates },
-      (ledgerHead) => sealAnswer(custodian, listed.index, plan, checked, sum, ledgerHead),
+    const { answer, replayed } = await custodian.ledger.answerOnce(request, (ledgerHead) =>
+      sealAnswer(custodian, listed.index, plan, checked, sum, ledgerHead),
     );
     return { answer, replayed, contributors };
   } finally {

@@ -107,6 +107,27 @@ export class Ledger {
     return this.storeAnswer(claim, answer);
   }
 
+  /**
+   * Refuses what {@link answerOnce} would refuse, and changes nothing: before anything is spent on an answer.
+   *
+   * @throws as {@link answerOnce} does
+   */
+  requireAnswerable(request: AnswerRequest): void {
+    const updates = requireRequest(request);
+    this.database.snapshot(() => {
+      if (this.claimOf(request) !== undefined) {
+        this.earlierClaim(request, updates);
+        return;
+      }
+      for (const update of updates) {
+        const sql = 'SELECT fingerprint FROM claimed_update WHERE fingerprint = ?';
+        if (this.database.get(updateRow, sql, [update]) !== undefined) {
+          throw this.updateAlreadyUsed(request, update);
+        }
+      }
+    });
+  }
+
   /** The head of the chain, 32 bytes: after the last claim or answer, by this process or another. */
   head(): Uint8Array {
     return this.last().head;
@@ -188,11 +209,7 @@ export class Ledger {
   }
 
   private earlierClaim(request: AnswerRequest, updates: readonly Uint8Array[]): Claim {
-    const claim = this.database.get(
-      claimRow,
-      'SELECT * FROM claim WHERE fleet = ? AND policy = ? AND cohort = ? AND round = ?',
-      [request.fleet, request.policy, request.cohort, request.round],
-    );
+    const claim = this.claimOf(request);
     if (claim === undefined) {
       throw corrupt('the last entry is missing');
     }
@@ -215,6 +232,14 @@ export class Ledger {
       );
     }
     return claim;
+  }
+
+  private claimOf({ fleet, policy, cohort, round }: RoundKey): Claim | undefined {
+    return this.database.get(
+      claimRow,
+      'SELECT * FROM claim WHERE fleet = ? AND policy = ? AND cohort = ? AND round = ?',
+      [fleet, policy, cohort, round],
+    );
   }
 
   private updateAlreadyUsed(request: RoundKey, update: Uint8Array): RefusedError {

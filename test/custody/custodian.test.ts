@@ -78,12 +78,22 @@ describe('a custodian', () => {
     await ask({ ...custodian, record }, aggregate);
     const other = await round.aggregate(updates.slice(1, 4));
     await expectRefusal('ledger.round-already-answered', () => ask({ ...custodian, record }, other));
-    expect(acts.map(({ act }) => act)).to.deep.equal(['answer', 'answer', 'refuse']);
+    expect(acts.map(({ act }) => act)).to.deep.equal(['answer', 'refuse']);
     expect(acts[0]?.detail).to.include({
       contributors: 3,
       plan: Buffer.from(round.plan.fingerprint).toString('hex'),
     });
-    expect(acts[2]?.detail).to.include({ code: 'ledger.round-already-answered' });
+    expect(acts[1]?.detail).to.include({ code: 'ledger.round-already-answered' });
+  });
+
+  it('unlocks no key for a set that its ledger refuses', async () => {
+    const custodian = await fresh();
+    await ask(custodian, aggregate);
+    const other = await round.aggregate(updates.slice(1, 4));
+    const epochKey: CustodianIdentity['epochKey'] = async () => {
+      throw new Error('a key was unlocked');
+    };
+    await expectRefusal('ledger.round-already-answered', () => ask({ ...custodian, epochKey }, other));
   });
 
   it('does not answer where the act cannot be recorded', async () => {

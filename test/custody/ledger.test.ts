@@ -72,6 +72,27 @@ describe('the custodian ledger', () => {
     expect((await ledger.answerOnce(turned, never)).replayed).to.equal(true);
   });
 
+  it('says beforehand what it would refuse, and changes nothing by it', async () => {
+    const before = ledger.head();
+    ledger.requireAnswerable(request());
+    expect(ledger.head()).to.deep.equal(before);
+    await ledger.answerOnce(request(), answering('first').makeAnswer);
+    ledger.requireAnswerable(request());
+    for (const [change, code] of [
+      [otherUpdates, 'ledger.round-already-answered'],
+      [{ plan: bytes32('other plan') }, 'ledger.round-has-another-plan'],
+      [
+        { round: 8, set: bytes32('set 8'), updates: [bytes32('update 9'), bytes32('update 2')] },
+        'ledger.update-already-used',
+      ],
+      [{ round: 8, updates: [] }, 'ledger.bad-request'],
+    ] as const) {
+      await expectRefusal(code, () => ledger.requireAnswerable(request(change)));
+      await expectRefusal(code, () => ledger.answerOnce(request(change), never));
+    }
+    ledger.requireAnswerable(request({ round: 8, set: bytes32('set 8'), updates: [bytes32('update 9')] }));
+  });
+
   it('refuses a second set for a round for ever, naming the round and the way on', async () => {
     await ledger.answerOnce(request(), answering('first').makeAnswer);
     await reopen();

@@ -1,10 +1,15 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { hex } from '../../custody/fields.js';
 import { type SignedHead, signedHeadSchema } from '../../custody/keys/audit-trail.js';
 import { requireWhole } from '../../custody/keys/audit-verification.js';
-import { openKeyStore } from '../../custody/role-directory.js';
+import type { KeyStore } from '../../custody/keys/key-store.js';
+import { openKeyStore, ROSTER_FILE } from '../../custody/role-directory.js';
+import { readTrustedRoster, requireOwnKey } from '../../custody/roster.js';
+import { openRosterPin, pinnedOwner } from '../../custody/roster-pin.js';
 import { EnvironmentError, FormatError } from '../../errors.js';
+import { listedIn } from '../../round/enrolment/join-fleet.js';
 import type { Output } from '../output.js';
 
 async function readHead(path: string): Promise<SignedHead> {
@@ -22,6 +27,22 @@ async function readHead(path: string): Promise<SignedHead> {
   throw new FormatError('audit.head-malformed', `${path} is no head that "keys audit head" wrote.`);
 }
 
+/**
+ * A trail that was replaced as a whole, key and all, is consistent in itself. Where the machine has a roster, the keys that it
+ * is verified with have to be the ones listed there.
+ */
+async function requireListedKeys(store: KeyStore): Promise<void> {
+  if ((await pinnedOwner(store.directory)) === undefined) return;
+  const pin = await openRosterPin(store.directory);
+  try {
+    const { body } = await readTrustedRoster(join(store.directory, ROSTER_FILE), pin);
+    const listed = listedIn(body, store.role, store.id);
+    if (listed !== undefined) requireOwnKey(listed.keys, store.publicKeys, `${store.role} "${store.id}"`);
+  } finally {
+    pin.close();
+  }
+}
+
 export function keysAuditVerifyCommand(command: Command, output: () => Output): Command {
   return command
     .description('check the audit trail: edits, deletions, reorder, and against exported heads, truncation')
@@ -31,6 +52,7 @@ export function keysAuditVerifyCommand(command: Command, output: () => Output): 
       const heads = await Promise.all(head.map(readHead));
       const store = await openKeyStore(role);
       try {
+        await requireListedKeys(store);
         const verdict = await store.verifyAudit(heads);
         requireWhole(verdict);
         output().result({ entries: verdict.entries, head: hex(verdict.head), heads: heads.length }, [

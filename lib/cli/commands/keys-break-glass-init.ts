@@ -5,7 +5,7 @@ import { writeShareFile } from '../../custody/break-glass/share-files.js';
 import { setUpRecovery } from '../../custody/keys/break-glass.js';
 import { openKeyStore } from '../../custody/role-directory.js';
 import { createPrivateDirectory } from '../../durable/private-files.js';
-import { RefusedError } from '../../errors.js';
+import { RefusedError, UsageError } from '../../errors.js';
 import { integerOption } from '../options.js';
 import type { Output } from '../output.js';
 
@@ -30,6 +30,12 @@ export function keysBreakGlassInitCommand(command: Command, output: () => Output
     .requiredOption('--threshold <k>', 'officers that it takes', integerOption(2, 20))
     .requiredOption('--out <dir>', 'a new or empty directory for the shares, one file an officer')
     .action(async ({ role, officers, threshold, out }: InitOptions) => {
+      if (threshold > officers.length) {
+        throw new UsageError(
+          'usage.threshold',
+          `--threshold ${threshold} exceeds the ${officers.length} officers that --officers names.`,
+        );
+      }
       const store = await openKeyStore(role, 'custodian');
       try {
         await createPrivateDirectory(out);

@@ -15,6 +15,7 @@ interface RotateOptions {
   readonly role: string;
   readonly ifDue?: boolean;
   readonly everyHours?: number;
+  readonly epoch?: number;
 }
 
 async function everyHours({ role, everyHours: given }: RotateOptions): Promise<number> {
@@ -31,17 +32,22 @@ export function keysRotateCommand(command: Command, output: () => Output): Comma
       "the time of a key (default: encryption.keyRotationHours of the role's policy)",
       integerOption(1, 8760),
     )
+    .option(
+      '--epoch <n>',
+      'of this epoch at least: where another custodian had to leave one out',
+      integerOption(1, 2 ** 32 - 1),
+    )
     .action(async (options: RotateOptions) => {
       const store = await openOwnKeys(options.role);
       try {
         requireEnrollable(store);
         const { dueAtMs, newest, pending } = rotationState(store, await everyHours(options));
         const due = new Date(dueAtMs).toISOString();
-        if (options.ifDue === true && !pending && dueAtMs > Date.now()) {
+        if (options.ifDue === true && options.epoch === undefined && !pending && dueAtMs > Date.now()) {
           output().result({ made: false, key: newest.name, due }, [`Not due: ${newest.name} until ${due}.`]);
           return;
         }
-        const { key, made } = await rotate(store);
+        const { key, made } = await rotate(store, options.epoch);
         await writeEnrolment(store, { ownerKeyId: await pinnedOwner(options.role) });
         const enrolment = join(options.role, ENROLMENT_FILE);
         output().result({ made, key: key.name, epoch: key.epoch, state: key.state, enrolment }, [

@@ -121,7 +121,8 @@ export class AuditTrail {
   /** The head with a signature, to be kept elsewhere. */
   async signedHead(signer: SigningKey): Promise<SignedHead> {
     const { sequence, hash } = this.head();
-    const head = { ...this.owner, sequence, hash: hex(hash), timeMs: Date.now() };
+    const { fleet, role, id } = this.owner;
+    const head = { fleet, role, id, sequence, hash: hex(hash), timeMs: Date.now() };
     const signatures = await signHeader('audit-head', headPayload(head), signer);
     return {
       format: HEAD_FORMAT,

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DurableDatabase } from '../../durable/durable-database.js';
-import { createPrivateDirectory, errorCode } from '../../durable/private-files.js';
+import { createPrivateDirectory, errorCode, requirePrivateDirectory } from '../../durable/private-files.js';
 import { EnvironmentError, FormatError, RefusedError, VerificationError } from '../../errors.js';
 import { decodeCbor } from '../../package/cbor-decoding.js';
 import { keyIdOf, type PublicKeys, publicKeysSchema } from '../../package/keys.js';
@@ -55,6 +55,9 @@ export class KeyVault {
   static async open(directory: string): Promise<KeyVault> {
     const database = await openDatabase(directory);
     try {
+      await requirePrivateDirectory(join(directory, SECRETS_DIRECTORY)).catch((error: unknown) => {
+        if (errorCode(error) !== 'ENOENT') throw error;
+      });
       const identity = readIdentity(database);
       if (identity === undefined) {
         throw new EnvironmentError(

@@ -36,13 +36,17 @@ export interface Rotation {
 }
 
 /**
- * Makes the key of the next epoch. A custodian's or an owner's waits for a roster that lists it; a client's is active at once,
+ * Makes the key of the next epoch, or of a later one that the other custodians have had to go to: a key that waits for an
+ * earlier one is destroyed then, since nothing was ever sealed to it. A custodian's waits for a roster that lists it; a client's is active at once,
  * since no roster names it, and the one before still opens what was sealed to it.
  */
-export async function rotate(store: KeyStore): Promise<Rotation> {
+export async function rotate(store: KeyStore, minEpoch = 1): Promise<Rotation> {
   const newest = store.newestKem();
-  if (newest?.state === 'pre-activation') return { key: newest, made: false };
-  const epoch = Math.max((newest?.epoch ?? 0) + 1, store.epochFloor);
+  if (newest?.state === 'pre-activation') {
+    if ((newest.epoch ?? 0) >= minEpoch) return { key: newest, made: false };
+    await store.destroy(newest.name, `the custodians go to epoch ${minEpoch}`);
+  }
+  const epoch = Math.max((newest?.epoch ?? 0) + 1, store.epochFloor, minEpoch);
   if (store.role !== 'client') {
     return { key: await store.createKem(epoch, 'pre-activation', 'rotate'), made: true };
   }

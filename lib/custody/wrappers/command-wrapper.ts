@@ -159,13 +159,12 @@ export class CommandWrapper implements KeyWrapper {
   }
 
   #failure(direction: Direction, input: Uint8Array, result: CommandResult): TensorGuardError {
-    // The input of `unwrap` is a wrapped key, which a service may well quote.
-    const secrets = direction === 'wrap' ? [input] : [result.output];
-    const line = showableLine(result.stderr, secrets);
+    // A program that fails to unwrap may have printed the key, which nobody here knows: nothing of it is shown.
+    const line = direction === 'wrap' ? `It says: ${showableLine(result.stderr, [input])}. ` : '';
     const { code, what } = describeOutcome(result.outcome);
     return new EnvironmentError(
       code,
-      `${this.#config[direction][0]}, which should ${direction} a key, ${what}. It says: ${line}. ` +
+      `${this.#config[direction][0]}, which should ${direction} a key, ${what}. ${line}` +
         'Run it by hand with any file on stdin, and check its credentials and the network.',
     );
   }

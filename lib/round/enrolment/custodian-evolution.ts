@@ -8,8 +8,8 @@ import type { RosterBody, RosterCustodian } from '../../package/messages/roster.
 import { type EnrolmentChange, requireReplace, sameKeys } from './membership.js';
 
 /**
- * An enrolment with the listed signing keys and the next epoch is a rotation; with other signing keys it is a replacement, which
- * needs the next epoch too, since the share of this epoch is sealed to a key that went with the old machine; one of an id that
+ * An enrolment with the listed signing keys and a later epoch is a rotation; with other signing keys it is a replacement, which
+ * needs a later epoch too, since the share of this epoch is sealed to a key that went with the old machine; one of an id that
  * is not listed is appended.
  *
  * @throws RefusedError `enrolment.already-enrolled`, `enrolment.wrong-epoch`, `enrolment.duplicate-key`,
@@ -46,12 +46,12 @@ function evolveCustodian(
     if (isListed(change.enrolment, listed) && restored !== true) return listed;
     if (!sameKeys(listed.keys, keys)) requireReplace(change);
   }
-  if (epoch < first || epoch > current + 1) {
-    const wanted = listed === undefined ? `${current} or ${current + 1}` : `${current + 1}`;
+  // Any later epoch does, if all bring it: one whose key for the next was lost or compromised has to leave that out.
+  if (epoch < first) {
     throw new RefusedError(
       'enrolment.wrong-epoch',
-      `Custodian "${id}" brings a KEM key of epoch ${epoch}; it must be of epoch ${wanted}, the fleet's being ${current}. ` +
-        'Make one with "keys rotate", or set the custodian up with --epoch.',
+      `Custodian "${id}" brings a KEM key of epoch ${epoch}; it must be of epoch ${first} or later, the fleet's being ` +
+        `${current}. Make one with "keys rotate", or set the custodian up with --epoch.`,
     );
   }
   if (listed !== undefined && sameBytes(listed.kem, kem)) {
@@ -77,6 +77,6 @@ function requireOneEpoch(custodians: readonly RosterCustodian[]): void {
   throw new RefusedError(
     'enrolment.custodians-missing',
     `All custodians move to epoch ${epoch} in one roster. The enrolments (.tge) for it of ${missing.join(', ')} are missing: ` +
-      'rotate those, and pass all files together.',
+      `rotate those ("keys rotate --epoch ${epoch}"), and pass all files together.`,
   );
 }

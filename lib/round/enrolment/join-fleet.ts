@@ -51,12 +51,13 @@ export async function joinFleet({ directory, file, ownerKeyId }: JoinOptions): P
   }
 }
 
-interface Listed {
+export interface Listed {
   readonly keys: PublicKeys;
   readonly status?: ClientStatus;
 }
 
-function listedIn(roster: RosterBody, role: KeyStore['role'], id: string): Listed | undefined {
+/** What a roster says of a member, if it lists it. */
+export function listedIn(roster: RosterBody, role: KeyStore['role'], id: string): Listed | undefined {
   if (role === 'owner' || role === 'coordinator') return roster[role];
   return roster[`${role}s`].find((member: { readonly id: string }) => member.id === id);
 }

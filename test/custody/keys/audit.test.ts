@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import Database from 'libsql';
-import type { SignedHead } from '../../../lib/custody/keys/audit-trail.js';
+import { type SignedHead, signedHeadSchema } from '../../../lib/custody/keys/audit-trail.js';
 import { requireWhole } from '../../../lib/custody/keys/audit-verification.js';
 import { KeyStore } from '../../../lib/custody/keys/key-store.js';
 import { expectRefusal } from '../../support/refusals.js';
@@ -43,6 +43,11 @@ describe('an audit trail', () => {
     const whole = await verdict(directory, [head]);
     expect(whole).to.include({ entries: 7 }).and.not.to.have.property('bad');
     requireWhole(whole);
+  });
+
+  it('exports a head that is read back as it was signed', async () => {
+    const { head } = await trail();
+    expect(signedHeadSchema.parse(JSON.parse(JSON.stringify(head)))).to.deep.equal(head);
   });
 
   const edits: [what: string, sequence: number, ...statements: string[]][] = [

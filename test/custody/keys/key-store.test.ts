@@ -4,10 +4,10 @@ import { inspect } from 'node:util';
 import { expect } from 'chai';
 import { kemPublicKey } from '../../../lib/custody/hpke.js';
 import { KeyStore } from '../../../lib/custody/keys/key-store.js';
-import type { WrapperConfig } from '../../../lib/custody/wrappers/wrapper-config.js';
+import { newPassphraseConfig, type WrapperConfig } from '../../../lib/custody/wrappers/wrapper-config.js';
 import { openContainer } from '../../../lib/package/reader.js';
 import { containerBytes, encodeContainer } from '../../../lib/package/writer.js';
-import { expectRefusal } from '../../support/refusals.js';
+import { expectRefusal, outcomeOf } from '../../support/refusals.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { bytes32 } from '../support/bytes.js';
 import { CUSTODIAN, commandWrapper, newStore } from './support/stores.js';
@@ -122,6 +122,40 @@ describe('a key store', () => {
   });
 });
 
+describe('a signing key in a key store', () => {
+  it('signs nothing for others while it is suspended, and is active again when an operator says so', async () => {
+    const { directory, store } = await newStore();
+    const { keyId } = await store.signing();
+    await store.transition('signing', 'suspended', 'test');
+    // Neither the process that had it unlocked already, nor one that opens the store anew.
+    await expectRefusal('key.not-active', () => store.signing());
+    store.close();
+    const again = await KeyStore.open(directory);
+    await expectRefusal('key.not-active', () => again.signing());
+    await expectRefusal('key.not-active', () => again.exportAuditHead());
+    await again.transition('signing', 'active', 'test');
+    expect((await again.signing()).keyId).to.deep.equal(keyId);
+    expect((await again.verifyAudit()).bad).to.equal(undefined);
+    again.close();
+  });
+
+  it('still signs the trail once it is compromised, so that the keys beside it can be destroyed', async () => {
+    const { directory, store } = await newStore();
+    await store.transition('signing', 'compromised', 'test');
+    store.close();
+    const again = await KeyStore.open(directory);
+    await expectRefusal('key.not-active', () => again.signing());
+    await again.destroy('kem-1', 'test');
+    await again.destroy('signing', 'test');
+    expect(await keyFiles(directory)).to.deep.equal([]);
+    expect((await again.verifyAudit()).bad).to.equal(undefined);
+    again.close();
+    const last = await KeyStore.open(directory);
+    await expectRefusal('key.no-secret', () => last.record('refuse', { code: 'test' }));
+    last.close();
+  });
+});
+
 describe('a KEM key in a key store', () => {
   it('opens while active or deactivated, and in no other state', async () => {
     const { store } = await newStore();
@@ -222,6 +256,71 @@ describe('a key store behind a wrapper', () => {
       'command:second',
     ]);
     expect((await again.verifyAudit()).bad).to.equal(undefined);
+    again.close();
+  });
+
+  it('unwraps no key to wrap it anew without an entry that says so', async () => {
+    const { store } = await newStore({ wrapper: await commandWrapper('first') });
+    await store.rewrap(await commandWrapper('second'));
+    expect((await kinds(store)).slice(2)).to.deep.equal([
+      'unwrap signing',
+      'unwrap kem-1',
+      'unwrap signing',
+      'wrap kem-1',
+      'wrap signing',
+    ]);
+    store.close();
+  });
+
+  it('goes on in a process that had it open while another wrapped the keys anew', async () => {
+    const { directory, store } = await newStore({ wrapper: await commandWrapper('first') });
+    (await store.kem('kem-1', 'test')).wipe();
+    const other = await KeyStore.open(directory);
+    await other.rewrap(await commandWrapper('second'));
+    other.close();
+    (await store.kem('kem-1', 'test')).wipe();
+    await store.createKem(2, 'active');
+    store.close();
+    const again = await KeyStore.open(directory);
+    expect(new Set(again.keys().map(({ wrapperId }) => wrapperId))).to.deep.equal(
+      new Set(['command:second']),
+    );
+    (await again.kem('kem-2', 'test')).wipe();
+    again.close();
+  });
+
+  it('loses no key that one process makes while another wraps them anew', async () => {
+    const { directory, store } = await newStore({ wrapper: await commandWrapper('first') });
+    await store.signing();
+    const other = await KeyStore.open(directory);
+    await other.signing();
+    const second = await commandWrapper('second');
+    const outcomes = await Promise.all([
+      outcomeOf(() => store.createKem(2, 'active')),
+      outcomeOf(() => other.rewrap(second)),
+    ]);
+    // Whichever comes second finds what it began with changed, and has changed nothing.
+    const refused = outcomes.filter(
+      (outcome) => 'code' in outcome && outcome.code === 'key.changed-meanwhile',
+    );
+    expect(refused).to.have.length(1);
+    for (const { name } of store.keys().filter(({ purpose }) => purpose === 'kem')) {
+      (await other.kem(name, 'test')).wipe();
+    }
+    other.close();
+    store.close();
+  });
+
+  it('tries a wrapper again that did not open', async () => {
+    const passphraseFile = join(await temporaryDirectory(), 'passphrase');
+    await writeFile(passphraseFile, 'correct horse battery\n', { mode: 0o600 });
+    const { directory, store } = await newStore({ wrapper: newPassphraseConfig(passphraseFile) });
+    store.close();
+    await rename(passphraseFile, `${passphraseFile}.away`);
+    const again = await KeyStore.open(directory);
+    await expectRefusal('wrapper.file-missing', () => again.signing());
+    await rename(`${passphraseFile}.away`, passphraseFile);
+    await again.signing();
     again.close();
   });
 

@@ -55,6 +55,21 @@ describe('the rotation of a KEM key', () => {
     store.close();
   });
 
+  it('goes to a later epoch that the others have had to go to, and destroys what waited for an earlier one', async () => {
+    const { store } = await newStore();
+    await rotate(store);
+    expect((await rotate(store, 2)).made).to.equal(false);
+    const later = await rotate(store, 4);
+    expect(later.made).to.equal(true);
+    expect(states(store)).to.deep.equal([
+      ['kem-1', 'active'],
+      ['kem-2', 'destroyed'],
+      ['kem-4', 'pre-activation'],
+    ]);
+    expect((await store.verifyAudit()).bad).to.equal(undefined);
+    store.close();
+  });
+
   it('goes on from a pending key that was compromised or destroyed before any roster listed it', async () => {
     const { store } = await newStore();
     await rotate(store);

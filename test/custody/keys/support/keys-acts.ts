@@ -21,56 +21,72 @@ export type KeysAct =
 
 export type KeysChildArgument = KeysAct & { readonly directory: string };
 
+/** Called when what precedes the act is over: opening what is there writes nothing that lasts. */
+type Begin = () => void;
+
 /** Answers as `custodian answer` does. */
 async function answer(
   directory: string,
-  planFile: string,
-  aggregateFile: string,
-  out: string,
+  { plan: planFile, aggregate: aggregateFile, out }: Extract<KeysAct, { act: 'answer' }>,
+  begin: Begin,
 ): Promise<void> {
   const opened = await openCustodian(directory);
-  const plan = await readPlanToServe(directory, planFile, opened.role.roster);
-  const aggregate = await openContainer(aggregateFile, 'aggregate');
-  const { answer: bytes } = await answerRound(opened.custodian, plan, aggregate);
-  await replaceFile(out, bytes);
-  await aggregate.close();
-  opened.close();
+  try {
+    begin();
+    const plan = await readPlanToServe(directory, planFile, opened.role.roster);
+    const aggregate = await openContainer(aggregateFile, 'aggregate');
+    try {
+      const { answer: bytes } = await answerRound(opened.custodian, plan, aggregate);
+      await replaceFile(out, bytes);
+    } finally {
+      await aggregate.close();
+    }
+  } finally {
+    opened.close();
+  }
 }
 
-async function withStore(directory: string, use: (store: KeyStore) => Promise<unknown>): Promise<void> {
+async function withStore(
+  directory: string,
+  begin: Begin,
+  use: (store: KeyStore) => Promise<unknown>,
+): Promise<void> {
   const store = await KeyStore.open(directory);
-  await use(store);
-  store.close();
+  try {
+    begin();
+    await use(store);
+  } finally {
+    store.close();
+  }
 }
 
-/** What `breakGlass` is asked for, for the round that the tests of crashes are about. */
-async function useBreakGlass(store: KeyStore, key: string, paths: readonly string[]) {
-  return breakGlass(store, {
+async function useBreakGlass(store: KeyStore, key: string, paths: readonly string[]): Promise<void> {
+  const secret = await breakGlass(store, {
     key,
     round: { fleet: 'acme', policy: 'pick', cohort: 'all', round: 7 },
     plan: bytes32('plan'),
     reason: 'a drill',
     shares: await Promise.all(paths.map(readShareFile)),
   });
+  secret.wipe();
 }
 
 /** Does it, in this process. */
-export async function perform(argument: KeysChildArgument): Promise<void> {
+export async function perform(argument: KeysChildArgument, begin: Begin = () => undefined): Promise<void> {
   const { directory } = argument;
   switch (argument.act) {
     case 'create':
+      begin();
       return (await KeyStore.create(directory, argument.keys)).close();
     case 'rotate':
-      return withStore(directory, rotate);
+      return withStore(directory, begin, rotate);
     case 'destroy':
-      return withStore(directory, (store) => store.destroy(argument.key, 'a drill'));
+      return withStore(directory, begin, (store) => store.destroy(argument.key, 'a drill'));
     case 'rewrap':
-      return withStore(directory, (store) => store.rewrap(argument.wrapper));
+      return withStore(directory, begin, (store) => store.rewrap(argument.wrapper));
     case 'break-glass':
-      return withStore(directory, async (store) =>
-        (await useBreakGlass(store, argument.key, argument.shares)).wipe(),
-      );
+      return withStore(directory, begin, (store) => useBreakGlass(store, argument.key, argument.shares));
     case 'answer':
-      return answer(directory, argument.plan, argument.aggregate, argument.out);
+      return answer(directory, argument, begin);
   }
 }
