@@ -75,14 +75,17 @@ describe('the command wrapper', () => {
     });
   });
 
-  it('reports a program that refuses, with its exit code and the first line that it wrote', async () => {
+  it('reports a program that refuses, with its exit code and, where it was to wrap, the first line that it wrote', async () => {
+    const refuses = open({ wrap: shell('echo "AccessDenied: no such key" >&2; echo more >&2; exit 5') });
+    const error = await expectRefusal('wrapper.command-failed', () => refuses.wrap(secretOf('a')));
+    expect(error.message).to.include('AccessDenied: no such key').and.to.include('5');
+    expect(error.message).not.to.include('more');
     const wrapper = open();
     const wrapped = await wrapper.wrap(secretOf('a'));
-    const error = await expectRefusal('wrapper.command-failed', () =>
+    const silent = await expectRefusal('wrapper.command-failed', () =>
       wrapper.unwrap(withBitFlipped(wrapped, 30)),
     );
-    expect(error.message).to.contain('ended with 3').and.to.contain('AccessDenied: no such ciphertext');
-    expect(error.message).not.to.contain('more');
+    expect(silent.message).to.include(node).and.not.to.include('AccessDenied');
   });
 
   it('reports a program that cannot be started, or that a signal ended', async () => {
@@ -171,9 +174,10 @@ describe('the command wrapper', () => {
       expect(error.message, encode).to.contain('withheld');
       expect(inspect(error, { depth: 10 })).not.to.contain(contentOf(secretOf('a')).slice(8, 40));
     }
-    const leaks = open({ unwrap: shell('printf "the opened key"; printf "got the opened key" >&2; exit 1') });
+    // What a failing program unwrapped nobody here knows, so nothing of what it says is shown.
+    const leaks = open({ unwrap: shell('printf "the opened key" >&2; exit 1') });
     const error = await expectRefusal('wrapper.command-failed', () => leaks.unwrap(new Uint8Array(9)));
-    expect(error.message).to.contain('withheld').and.not.to.contain('opened');
+    expect(inspect(error, { depth: 10 })).not.to.contain('opened');
   });
 
   it('passes PATH, HOME and the variables that are named, no others, and runs in the role directory', async () => {

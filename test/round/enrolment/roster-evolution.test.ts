@@ -342,7 +342,7 @@ describe('the next roster', () => {
           expect(rosterSchema.safeParse(next).success).to.equal(true);
           expect(next.version).to.equal(roster.version + 1);
           expect(new Set(next.custodians.map(({ epoch }) => epoch)).size).to.equal(1);
-          expect(epochOf(next) - epochOf(roster)).to.be.within(0, 1);
+          expect(epochOf(next) - epochOf(roster)).to.be.at.least(0);
           if (epochOf(next) > epochOf(roster)) {
             rotated += 1;
             const earlier = new Set(roster.custodians.map(({ kem }) => Buffer.from(kem).toString('hex')));
