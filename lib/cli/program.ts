@@ -2,12 +2,15 @@
 import { Command, CommanderError } from 'commander';
 import { TensorGuardError } from '../errors.js';
 import { aggregateCommand } from './commands/aggregate.js';
+import { aggregatorInitCommand } from './commands/aggregator-init.js';
 import { benchCommand } from './commands/bench.js';
 import { clientInitCommand } from './commands/client-init.js';
 import { closeCommand } from './commands/close.js';
+import { coordinatorInitCommand } from './commands/coordinator-init.js';
 import { custodianAnswerCommand } from './commands/custodian-answer.js';
 import { custodianInitCommand } from './commands/custodian-init.js';
 import { doctorCommand } from './commands/doctor.js';
+import { evaluateCommand } from './commands/evaluate.js';
 import { fleetEnrollCommand } from './commands/fleet-enroll.js';
 import { fleetInitCommand } from './commands/fleet-init.js';
 import { fleetJoinCommand } from './commands/fleet-join.js';
@@ -32,6 +35,10 @@ import { planCommand } from './commands/plan.js';
 import { releaseCreateCommand } from './commands/release-create.js';
 import { releaseOpenCommand } from './commands/release-open.js';
 import { sealCommand } from './commands/seal.js';
+import { serverCommand } from './commands/server.js';
+import { serverTokenCreateCommand } from './commands/server-token-create.js';
+import { serverTokenListCommand } from './commands/server-token-list.js';
+import { serverTokenRevokeCommand } from './commands/server-token-revoke.js';
 import { createOutput, jsonText, type Output } from './output.js';
 
 type BuildCommand = (command: Command, output: () => Output) => Command;
@@ -53,13 +60,13 @@ function buildProgram(version: string): Command {
       .description(description)
       .option(...JSON_OPTION)
       .exitOverride();
-  const add = (parent: Command, name: string, build: BuildCommand): void => {
+  const add = (parent: Command, name: string, build: BuildCommand): Command => {
     const command = parent
       .command(name)
       .option(...JSON_OPTION)
       .exitOverride();
     // Wherever it stands, the outermost command takes it.
-    build(command, () => createOutput(command.optsWithGlobals<{ json?: boolean }>().json === true));
+    return build(command, () => createOutput(command.optsWithGlobals<{ json?: boolean }>().json === true));
   };
   const fleet = group('fleet', 'fleets and who belongs to them');
   add(fleet, 'init', fleetInitCommand);
@@ -68,6 +75,8 @@ function buildProgram(version: string): Command {
   add(fleet, 'join', fleetJoinCommand);
   const client = group('client', "a client's part");
   add(client, 'init', clientInitCommand);
+  add(group('coordinator', "the coordinator's part"), 'init', coordinatorInitCommand);
+  add(group('aggregator', "an aggregator's part"), 'init', aggregatorInitCommand);
   add(program, 'plan', planCommand);
   add(program, 'seal', sealCommand);
   add(program, 'aggregate', aggregateCommand);
@@ -100,6 +109,12 @@ function buildProgram(version: string): Command {
   const release = group('release', 'the average, encrypted to the fleet');
   add(release, 'create', releaseCreateCommand);
   add(release, 'open', releaseOpenCommand);
+  add(program, 'evaluate', evaluateCommand);
+  const server = add(program, 'server', serverCommand);
+  const token = group('token', 'bearer tokens for people', server);
+  add(token, 'create', serverTokenCreateCommand);
+  add(token, 'list', serverTokenListCommand);
+  add(token, 'revoke', serverTokenRevokeCommand);
   add(program, 'inspect', inspectCommand);
   add(program, 'doctor', doctorCommand);
   add(program, 'bench', benchCommand);

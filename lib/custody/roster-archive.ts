@@ -12,9 +12,8 @@ import { FormatError, RefusedError } from '../errors.js';
 import { replaceFile } from '../files.js';
 import { keyIdOf } from '../package/keys.js';
 import type { RosterBody, RosterClient } from '../package/messages/roster.js';
-import { openContainer } from '../package/reader.js';
 import { hex, sameBytes } from './fields.js';
-import type { TrustedRoster } from './roster.js';
+import { readSignedRoster, type TrustedRoster } from './roster.js';
 import { openRosterPin, type RosterPin } from './roster-pin.js';
 
 export const ROSTER_FILE = 'roster.tgo';
@@ -23,18 +22,6 @@ const ARCHIVE_DIRECTORY = 'rosters';
 /** Where a version is kept. */
 export function archivedRosterPath(directory: string, version: number): string {
   return join(directory, ARCHIVE_DIRECTORY, `${version}.tgo`);
-}
-
-/** A roster whose owner's signature holds; whether it is the right owner is for the caller to ask. */
-async function readSignedRoster(from: string | Uint8Array): Promise<TrustedRoster> {
-  const container = await openContainer(from, 'roster');
-  try {
-    const { body, fingerprint } = container;
-    await container.verify(body.owner.keys, body.signatureAlgorithms);
-    return { body, fingerprint, ownerKeyId: keyIdOf(body.owner.keys) };
-  } finally {
-    await container.close();
-  }
 }
 
 async function readArchived(directory: string, version: number): Promise<TrustedRoster | undefined> {

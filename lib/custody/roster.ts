@@ -16,6 +16,22 @@ export interface TrustedRoster {
 }
 
 /**
+ * A roster whose owner's signature holds; whether it is the right owner is for the caller to ask.
+ *
+ * @throws VerificationError, FormatError `container.*`
+ */
+export async function readSignedRoster(from: string | Uint8Array): Promise<TrustedRoster> {
+  const container = await openContainer(from, 'roster');
+  try {
+    const { body, fingerprint } = container;
+    await container.verify(body.owner.keys, body.signatureAlgorithms);
+    return { body, fingerprint, ownerKeyId: keyIdOf(body.owner.keys) };
+  } finally {
+    await container.close();
+  }
+}
+
+/**
  * Reads a roster, verifies the owner's signature over it, and holds it against the pin, which it moves forward.
  *
  * A roster names its own owner; that this is the right one is what the pin says. The first roster that a pin sees is
@@ -25,16 +41,9 @@ export interface TrustedRoster {
  * @throws RefusedError `roster.older`, `roster.equivocation`, `roster.other-owner`
  */
 export async function readTrustedRoster(from: string | Uint8Array, pin: RosterPin): Promise<TrustedRoster> {
-  const container = await openContainer(from, 'roster');
-  try {
-    const { body, fingerprint } = container;
-    await container.verify(body.owner.keys, body.signatureAlgorithms);
-    const ownerKeyId = keyIdOf(body.owner.keys);
-    pin.pin(ownerKeyId, body.version, fingerprint);
-    return { body, fingerprint, ownerKeyId };
-  } finally {
-    await container.close();
-  }
+  const roster = await readSignedRoster(from);
+  pin.pin(roster.ownerKeyId, roster.body.version, roster.fingerprint);
+  return roster;
 }
 
 /** @throws RefusedError `roster.unknown-client`, `roster.client-suspended`, `roster.client-revoked` */

@@ -59,6 +59,8 @@ const balanced: Policy = {
     maxKlDivergence: 0.5,
     maxRegression: 0.05,
     minOodRobustness: 0.6,
+    confidence: 0.95,
+    maxEpisodes: 800,
   },
   experts: [],
 };

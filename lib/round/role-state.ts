@@ -5,6 +5,7 @@ import type { Role } from '../custody/keys/key-rows.js';
 import { createLedger } from '../custody/ledger.js';
 import { createReleaseState } from '../custody/release/release-state.js';
 import { LEDGER_FILE } from '../custody/role-directory.js';
+import { replaceFile } from '../files.js';
 import { createPrivacyLedger } from '../privacy/privacy-ledger.js';
 import { openResiduals } from './residuals.js';
 import { PRIVACY_LEDGER_FILE } from './round-privacy.js';
@@ -19,4 +20,15 @@ export async function createRoleState(role: Role, directory: string): Promise<vo
     (await createPrivacyLedger(join(directory, PRIVACY_LEDGER_FILE))).close();
   }
   if (role === 'custodian') (await createLedger(join(directory, LEDGER_FILE))).close();
+}
+
+/** A policy file of a role's directory. */
+export interface PolicyText {
+  /** `policy.json`, `policy.yaml` or `policy.yml`: what `readRolePolicy` looks for. */
+  readonly name: string;
+  readonly text: string;
+}
+
+export async function writePolicy(directory: string, { name, text }: PolicyText): Promise<void> {
+  await replaceFile(join(directory, name), text);
 }

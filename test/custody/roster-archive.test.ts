@@ -167,6 +167,19 @@ describe('the roster archive', () => {
     expect(replaced.body.version).to.equal(1);
   });
 
+  it('has the newer roster back where another process accepted that one meanwhile', async () => {
+    await acceptRoster(directory, first);
+    const file = Buffer.from(third).toString('base64');
+    // Between the check of the pin and the pin: all that comes after was decided under version 1.
+    const accepting = async (): Promise<void> => {
+      await ended(startChild('accept-child', { directory, file }));
+    };
+    await expectRefusal('roster.older', () => acceptRoster(directory, second, { accepting }));
+    expect(new Uint8Array(await readFile(join(directory, ROSTER_FILE)))).to.deep.equal(third);
+    expect((await stat(join(directory, ROSTER_FILE))).mode & 0o777).to.equal(0o600);
+    expect((await inForce()).body.version).to.equal(3);
+  });
+
   it('opens with the earlier roster or the new one after a kill between any two writes, and goes on', async () => {
     const versions = new Set<number>();
     const points = await atEveryKillPoint(async (killAt) => {

@@ -6,6 +6,7 @@ import type { PublicKeys } from '../../lib/package/keys.js';
 import type { BodyOf, MessageKind } from '../../lib/package/messages/registry.js';
 import { adapterFingerprint, RELEASE_WRAP_BYTES } from '../../lib/package/messages/release.js';
 import { KEM_PUBLIC_KEY_BYTES } from '../../lib/package/messages/roster.js';
+import type { VerdictMetric } from '../../lib/package/messages/verdict.js';
 import { importSecret, type LocalSigningKey } from '../../lib/package/signing-key.js';
 import {
   type ContainerInput,
@@ -153,7 +154,38 @@ export function smallBodies(): { [K in MessageKind]: BodyOf<K> } {
       epoch: 2,
       ledgerHead: bytes32(5),
     },
+    verdict: {
+      fleet: 'acme',
+      candidate: bytes32(1),
+      baseline: bytes32(2),
+      safety: bytes32(3),
+      evaluator: 'command',
+      confidence: 0.95,
+      limitError: 0.0125,
+      looks: { made: 1, planned: 4 },
+      episodes: 100,
+      firstSeed: 1000,
+      attempt: 1,
+      outcome: 'passed',
+      metrics: smallMetrics(),
+      reasons: ['all bounds are met but those that were waived: kl-divergence'],
+    },
   };
+}
+
+function smallMetrics(): VerdictMetric[] {
+  const metric = (name: VerdictMetric['name'], rest: Partial<VerdictMetric>): VerdictMetric => ({
+    ...{ name, outcome: 'passed', episodes: 50, reason: name, ...rest },
+  });
+  return [
+    metric('success-rate', { atLeast: 0.8, estimate: 0.96, lower: 0.84, upper: 0.995 }),
+    metric('constraint-violations', { atMost: 10, estimate: 0, lower: 0, upper: 8.76 }),
+    metric('kl-divergence', { atMost: 0.5, outcome: 'waived', episodes: 0 }),
+    metric('ood-robustness', { atLeast: 0.6, estimate: 0.9, lower: 0.75, upper: 0.97 }),
+    metric('regression', { atMost: 0.05, estimate: -0.01, lower: -0.06, upper: 0.04 }),
+    metric('time-to-complete', { outcome: 'not-measured', episodes: 0 }),
+    metric('collisions', { outcome: 'reported', estimate: 2, lower: 0.2, upper: 8 }),
+  ];
 }
 
 const SMALL_SECTIONS: Readonly<Record<MessageKind, readonly SectionInput[]>> = {
@@ -171,6 +203,7 @@ const SMALL_SECTIONS: Readonly<Record<MessageKind, readonly SectionInput[]>> = {
   answer: [{ name: 'sealed', data: filled(11, 4) }],
   close: [],
   enrolment: [],
+  verdict: [],
   release: [
     { name: 'wraps', data: filled(2 * RELEASE_WRAP_BYTES, 5) },
     { name: 'payload', data: filled(8 + 16, 6) },

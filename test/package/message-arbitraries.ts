@@ -9,6 +9,15 @@ import {
   RELEASE_WRAP_BYTES,
 } from '../../lib/package/messages/release.js';
 import { KEM_PUBLIC_KEY_BYTES } from '../../lib/package/messages/roster.js';
+import {
+  boundOutcome,
+  isBounded,
+  isWaivable,
+  overallOutcome,
+  VERDICT_METRICS,
+  type VerdictMetric,
+  type VerdictMetricName,
+} from '../../lib/package/messages/verdict.js';
 import type { SectionInput } from '../../lib/package/writer.js';
 import { filled } from './fixtures.js';
 
@@ -394,6 +403,68 @@ const enrolment: fc.Arbitrary<BodyOf<'enrolment'>> = fc
     ...owner,
   }));
 
+const limits = fc.tuple(finite, finite, finite).map((values) => {
+  const [lower, estimate, upper] = [...values].sort((a, b) => a - b) as [number, number, number];
+  return { lower, estimate, upper };
+});
+
+function metricOf(name: VerdictMetricName): fc.Arbitrary<VerdictMetric> {
+  return fc
+    .record({
+      measured: fc.option(fc.tuple(limits, fc.boolean()), { nil: undefined }),
+      bound: finite,
+      waive: fc.boolean(),
+      episodes: count,
+      reason: text,
+    })
+    .map(({ measured, bound, waive, episodes, reason }) => {
+      const side = name === 'success-rate' || name === 'ood-robustness' ? 'atLeast' : 'atMost';
+      const common = { name, episodes, reason, ...(isBounded(name) && { [side]: bound }) };
+      if (measured === undefined) {
+        const outcome = waive && isWaivable(name) ? ('waived' as const) : ('not-measured' as const);
+        return { ...common, outcome };
+      }
+      const [{ estimate, ...both }, hasLimits] = measured;
+      const values = { ...common, estimate, ...(hasLimits && both) };
+      return { ...values, outcome: isBounded(name) ? boundOutcome(values) : ('reported' as const) };
+    });
+}
+
+const verdict: fc.Arbitrary<BodyOf<'verdict'>> = fc
+  .tuple(
+    fc.record({
+      fleet: id,
+      candidate: bytes32,
+      baseline: bytes32,
+      safety: bytes32,
+      evaluator: fc.constantFrom(
+        'command' as const,
+        'module' as const,
+        'function' as const,
+        'eval-info' as const,
+      ),
+      confidence: fc.double({ min: 0.5, minExcluded: true, max: 1, maxExcluded: true, noNaN: true }),
+      limitError: fc.double({ min: 0, minExcluded: true, max: 0.5, maxExcluded: true, noNaN: true }),
+      episodes: fc.integer({ min: 1, max: 2 ** 40 }),
+      reasons: fc.array(text, { minLength: 1, maxLength: 7 }),
+    }),
+    fc.record({ made: fc.integer({ min: 1, max: 32 }), more: fc.nat(31) }),
+    fc.tuple(...VERDICT_METRICS.map(metricOf)),
+    optional({ firstSeed: fc.integer({ min: 0, max: 2 ** 32 - 1 }) }),
+    fc.option(fc.record({ attempt: fc.integer({ min: 2, max: 2 ** 32 - 1 }), replaces: bytes32 }), {
+      nil: undefined,
+    }),
+  )
+  .filter(([{ candidate, baseline }]) => compareBytes(candidate, baseline) !== 0)
+  .map(([required, { made, more }, metrics, rest, again]) => ({
+    ...required,
+    ...rest,
+    looks: { made, planned: Math.min(32, made + more) },
+    metrics,
+    outcome: overallOutcome(metrics),
+    ...(again ?? { attempt: 1 }),
+  }));
+
 function withSections<K extends MessageKind>(
   body: fc.Arbitrary<BodyOf<K>>,
   ...names: string[]
@@ -410,5 +481,6 @@ export const messageArbitraries: { [K in MessageKind]: fc.Arbitrary<RandomMessag
   answer: withSections<'answer'>(answer, 'sealed'),
   close: withSections<'close'>(close),
   enrolment: withSections<'enrolment'>(enrolment),
+  verdict: withSections<'verdict'>(verdict),
   release,
 };

@@ -1,14 +1,14 @@
 import type { Command } from 'commander';
-import { addMemberOptions, type MemberOptions, setUpFromOptions } from '../member-options.js';
+import { addNamedMemberOptions, type NamedMemberOptions, setUpFromOptions } from '../member-options.js';
 import { integerOption } from '../options.js';
 import type { Output } from '../output.js';
 
-interface CustodianInitOptions extends MemberOptions {
+interface CustodianInitOptions extends NamedMemberOptions {
   readonly epoch: number;
 }
 
 export function custodianInitCommand(command: Command, output: () => Output): Command {
-  return addMemberOptions(
+  return addNamedMemberOptions(
     command.description('set up a custodian on the machine where it will live, and ask to be enrolled'),
   )
     .option(
@@ -17,7 +17,8 @@ export function custodianInitCommand(command: Command, output: () => Output): Co
       integerOption(1, 2 ** 32 - 1),
       1,
     )
-    .action((directory: string, options: CustodianInitOptions) =>
-      setUpFromOptions(output(), 'custodian', directory, options, options.epoch),
-    );
+    .action((directory: string, options: CustodianInitOptions) => {
+      const { id, epoch } = options;
+      return setUpFromOptions(output(), { directory, role: 'custodian', id, epoch }, options);
+    });
 }

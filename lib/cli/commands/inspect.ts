@@ -57,7 +57,7 @@ async function signerOf(
 export function inspectCommand(command: Command, output: () => Output): Command {
   return command
     .description('show what a file says, and check its digests (and signatures, given a roster)')
-    .argument('<file>', 'any .tgo, .tge, .tgp, .tgu, .tga, .tgs, .tgc or .tgr file')
+    .argument('<file>', 'any .tgo, .tge, .tgp, .tgu, .tga, .tgs, .tgc, .tgr or .tgv file')
     .option('--roster <file>', 'verify the signatures with the keys of this roster (.tgo)')
     .action(async (path: string, options: InspectCommandOptions) => {
       const container = await openAnyContainer(path);

@@ -8,6 +8,7 @@ import { planMessage } from './plan.js';
 import { releaseMessage } from './release.js';
 import { rosterMessage } from './roster.js';
 import { updateMessage } from './update.js';
+import { verdictMessage } from './verdict.js';
 
 const messageTypes = {
   roster: rosterMessage,
@@ -18,6 +19,7 @@ const messageTypes = {
   close: closeMessage,
   release: releaseMessage,
   enrolment: enrolmentMessage,
+  verdict: verdictMessage,
 };
 
 export type MessageKind = keyof typeof messageTypes;

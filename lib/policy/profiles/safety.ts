@@ -4,10 +4,16 @@ import { integerSetting, numberSetting } from '../setting-schemas.js';
 
 export const safetySchema = z.strictObject({
   minSuccessRate: numberSetting(0, 1, 'share of episodes that succeed, at least'),
-  maxConstraintViolations: integerSetting(0, 1_000_000, 'constraint violations in an evaluation, at most'),
+  maxConstraintViolations: integerSetting(0, 1_000_000, 'constraint violations in 100 episodes, at most'),
   maxKlDivergence: numberSetting(0, 1000, 'KL divergence from the released policy, in nats, at most'),
   maxRegression: numberSetting(0, 1, 'loss of success rate against the released policy, at most'),
   minOodRobustness: numberSetting(0, 1, 'robustness outside the training distribution, at least'),
+  confidence: numberSetting(
+    0.8,
+    0.999,
+    'confidence with which a bound has to be met, or violated, to decide',
+  ),
+  maxEpisodes: integerSetting(1, 1_000_000, 'episodes of each adapter, at most, before a human decides'),
 });
 
 export type SafetyThresholds = z.infer<typeof safetySchema>;

@@ -1,7 +1,6 @@
 /** The next roster from the current one: a pure function, so that every rule of membership is in one place. */
-import { hex } from '../../custody/fields.js';
 import { RefusedError } from '../../errors.js';
-import { type PublicKeys, SIGNATURE_ALGORITHMS } from '../../package/keys.js';
+import type { PublicKeys } from '../../package/keys.js';
 import type { EnrolmentBody } from '../../package/messages/enrolment.js';
 import {
   type ClientStatus,
@@ -10,7 +9,17 @@ import {
   rosterSchema,
 } from '../../package/messages/roster.js';
 import { evolveCustodians } from './custodian-evolution.js';
-import { describeMember, type EnrolmentChange, requireReplace, sameKeys } from './membership.js';
+import {
+  describeMember,
+  type EnrolmentChange,
+  type KeyHolder,
+  keyHolder,
+  requireAlgorithms,
+  requireDistinct,
+  requireOwnKeys,
+  requireReplace,
+  sameKeys,
+} from './membership.js';
 
 export interface RosterChanges {
   readonly enrol?: readonly EnrolmentChange[] | undefined;
@@ -30,9 +39,11 @@ export interface RosterChanges {
  */
 export function evolveRoster(current: RosterBody, changes: RosterChanges): RosterBody {
   const enrol = changes.enrol ?? [];
-  requireDistinct(enrol);
-  for (const { enrolment } of enrol) requireAlgorithms(current, enrolment);
-  requireNewKeys(current, enrol);
+  const enrolments = enrol.map(({ enrolment }) => enrolment);
+  requireDistinct(enrolments);
+  requireAlgorithms(current.signatureAlgorithms, enrolments);
+  // Now or in the roster before. That no KEM key comes back in a later epoch is `evolveCustodians`' to see.
+  requireOwnKeys([...keysOf(current), ...enrolments.map(keyHolder)]);
   const oldestOpenEpoch = laterEpoch(current.oldestOpenEpoch, changes.oldestOpenEpoch);
   const next: RosterBody = {
     ...current,
@@ -50,32 +61,8 @@ export function evolveRoster(current: RosterBody, changes: RosterChanges): Roste
   throw new RefusedError('roster.invalid-change', `There is no such roster: ${issues.join('; ')}.`);
 }
 
-function requireDistinct(enrol: readonly EnrolmentChange[]): void {
-  const seen = new Set<string>();
-  for (const { enrolment } of enrol) {
-    const who = describeMember(enrolment);
-    if (seen.has(who)) {
-      throw new RefusedError(
-        'enrolment.listed-twice',
-        `There are two enrolments of ${who}. Pass the one that counts.`,
-      );
-    }
-    seen.add(who);
-  }
-}
-
-function requireAlgorithms({ signatureAlgorithms }: RosterBody, enrolment: EnrolmentBody): void {
-  const missing = signatureAlgorithms.find((algorithm) => enrolment.keys[algorithm] === undefined);
-  if (missing === undefined) return;
-  throw new RefusedError(
-    'enrolment.algorithm-missing',
-    `The fleet requires signatures with ${missing}, and ${describeMember(enrolment)} has no such key. Set it up again with ` +
-      '--post-quantum-signatures.',
-  );
-}
-
 /** Every signing key and KEM key of a roster, with whose it is. */
-function keysOf(roster: RosterBody): { readonly who: string; readonly keys: PublicKeys; kem?: Uint8Array }[] {
+function keysOf(roster: RosterBody): KeyHolder[] {
   return [
     { who: 'the owner', keys: roster.owner.keys, kem: roster.owner.kem },
     { who: 'the coordinator', keys: roster.coordinator.keys },
@@ -87,31 +74,6 @@ function keysOf(roster: RosterBody): { readonly who: string; readonly keys: Publ
       kem,
     })),
   ];
-}
-
-/**
- * No key is another member's, now or in the roster before: one machine would count as two, or what one member signed would be
- * another's. That no KEM key comes back in a later epoch is `evolveCustodians`' to see.
- */
-function requireNewKeys(current: RosterBody, enrol: readonly EnrolmentChange[]): void {
-  const holders = new Map<string, string>();
-  const claim = (key: string, what: string, who: string): void => {
-    const holder = holders.get(key) ?? who;
-    holders.set(key, holder);
-    if (holder === who) return;
-    throw new RefusedError(
-      'enrolment.duplicate-key',
-      `${who} has the ${what} key of ${holder}. Every machine makes keys of its own: set it up in a new directory.`,
-    );
-  };
-  const enrolled = enrol.map(({ enrolment }) => ({ who: describeMember(enrolment), ...enrolment }));
-  for (const { who, keys, kem } of [...keysOf(current), ...enrolled]) {
-    for (const algorithm of SIGNATURE_ALGORITHMS) {
-      const key = keys[algorithm];
-      if (key !== undefined) claim(`${algorithm} ${hex(key)}`, algorithm, who);
-    }
-    if (kem !== undefined) claim(`kem ${hex(kem)}`, 'KEM', who);
-  }
 }
 
 /** Puts enrolments of one role into its list: in place of a member with that id, or at the end. */

@@ -7,21 +7,24 @@ import { pinOwner } from '../../custody/roster-pin.js';
 import type { WrapperConfig } from '../../custody/wrappers/wrapper-config.js';
 import { replaceFile } from '../../files.js';
 import { keyIdOf, type SignatureAlgorithm } from '../../package/keys.js';
-import { createRoleState } from '../role-state.js';
+import type { EnrolledRole } from '../../package/messages/enrolment.js';
+import { createRoleState, type PolicyText, writePolicy } from '../role-state.js';
 import { ENROLMENT_FILE, requestEnrolment } from './requests.js';
 
 export interface NewMember {
   /** Its directory: new, or without keys in it. */
   readonly directory: string;
-  readonly role: 'client' | 'custodian';
+  readonly role: EnrolledRole;
   readonly id: string;
   readonly fleet: string;
   readonly algorithms: readonly SignatureAlgorithm[];
   readonly wrapper: WrapperConfig;
-  /** Of its first KEM key: for a custodian, the fleet's epoch or the next one. */
-  readonly epoch: number;
+  /** Of its first KEM key, where it has one; 1 unless told. For a custodian, the fleet's epoch or the next one. */
+  readonly epoch?: number | undefined;
   /** From the owner by a channel that you trust; without it, the first roster that the machine is shown decides. */
   readonly ownerKeyId?: Uint8Array | undefined;
+  /** What it allows; without one, the preset "balanced". */
+  readonly policyFile?: PolicyText | undefined;
 }
 
 export interface SetUpMember {
@@ -38,15 +41,17 @@ export interface SetUpMember {
  * @throws RefusedError `key.exists`, `storage.exists`; `wrapper.*`
  */
 export async function setUpMember(member: NewMember): Promise<SetUpMember> {
-  const { directory, role, id, fleet, algorithms, wrapper, epoch, ownerKeyId } = member;
+  const { directory, role, id, fleet, algorithms, wrapper, epoch = 1, ownerKeyId, policyFile } = member;
   const store = await KeyStore.create(directory, {
     ...{ role, id, fleet, algorithms, wrapper },
     // Nobody seals to a custodian's key before a roster lists it.
-    kem: { epoch, state: role === 'custodian' ? 'pre-activation' : 'active' },
+    ...(role === 'custodian' && { kem: { epoch, state: 'pre-activation' } }),
+    ...(role === 'client' && { kem: { epoch, state: 'active' } }),
     prf: role === 'client',
   });
   try {
     await createRoleState(role, directory);
+    if (policyFile !== undefined) await writePolicy(directory, policyFile);
     if (ownerKeyId !== undefined) await pinOwner(directory, ownerKeyId);
     await writeEnrolment(store, { ownerKeyId });
     return { keyId: keyIdOf(store.publicKeys), enrolment: join(directory, ENROLMENT_FILE) };

@@ -95,6 +95,8 @@ export const SETTING_EXAMPLES: Readonly<Record<string, SettingExamples>> = {
   'safety.maxKlDivergence': numbers(0, 1000),
   'safety.maxRegression': numbers(0, 1),
   'safety.minOodRobustness': numbers(0, 1),
+  'safety.confidence': numbers(0.8, 0.999),
+  'safety.maxEpisodes': integers(1, 1_000_000),
   experts: {
     good: [
       [],

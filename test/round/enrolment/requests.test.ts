@@ -1,8 +1,12 @@
+import { join } from 'node:path';
 import { expect } from 'chai';
+import { KeyStore, type NewKeyStore } from '../../../lib/custody/keys/key-store.js';
+import { rotate } from '../../../lib/custody/keys/rotation.js';
 import { ParameterError } from '../../../lib/errors.js';
-import { readEnrolment } from '../../../lib/round/enrolment/requests.js';
+import { readEnrolment, requestEnrolment } from '../../../lib/round/enrolment/requests.js';
 import { hybridKey, smallFile } from '../../package/fixtures.js';
 import { expectRefusal } from '../../support/refusals.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { signAgain } from '../support/forgery.js';
 import { clientFile, numberedKem, signingKey } from './support/enrolments.js';
 
@@ -84,5 +88,54 @@ describe('an enrolment that the owner reads', () => {
     const bad = await clientFile('robot-09', { kem: numberedKem(0xff) });
     const error = await expectRefusal('hpke.bad-public-key', () => readEnrolment(bad, 'acme'));
     expect(error).to.be.instanceOf(ParameterError);
+  });
+});
+
+describe('an enrolment that a machine asks with', () => {
+  const inStore = async (
+    options: Pick<NewKeyStore, 'role'> & Partial<NewKeyStore>,
+    use: (store: KeyStore) => Promise<void>,
+  ): Promise<void> => {
+    const store = await KeyStore.create(join(await temporaryDirectory(), 'role'), {
+      ...{ id: 'robot-09', fleet: 'acme', algorithms: ['ed25519'], wrapper: { kind: 'none' } },
+      ...options,
+    });
+    try {
+      await use(store);
+    } finally {
+      store.close();
+    }
+  };
+  const kem = { epoch: 1, state: 'active' } as const;
+
+  it('is not made by the owner, which signs the roster', async () => {
+    await inStore({ role: 'owner', kem }, async (store) => {
+      const { message } = await expectRefusal('enrolment.wrong-role', () => requestEnrolment(store));
+      expect(message).to.include('owner');
+    });
+  });
+
+  it('brings no KEM key to which nobody should seal', async () => {
+    await inStore({ role: 'client', kem }, async (store) => {
+      const { body } = await readEnrolment(await requestEnrolment(store), 'acme');
+      expect(body.kem).to.deep.equal(store.newestKem()?.publicKey);
+      await store.transition('kem-1', 'compromised', 'the disk was copied');
+      const { message } = await expectRefusal('enrolment.no-kem-key', () => requestEnrolment(store));
+      expect(message).to.include('compromised').and.to.include('keys rotate');
+      const { key } = await rotate(store);
+      const next = await readEnrolment(await requestEnrolment(store), 'acme');
+      expect(next.body.kem).to.deep.equal(key.publicKey);
+    });
+    await inStore({ role: 'client' }, async (store) => {
+      const { message } = await expectRefusal('enrolment.no-kem-key', () => requestEnrolment(store));
+      expect(message).to.include('not there');
+    });
+  });
+
+  it('of a role that nothing is sealed to needs none', async () => {
+    await inStore({ role: 'aggregator' }, async (store) => {
+      const { body } = await readEnrolment(await requestEnrolment(store), 'acme');
+      expect(body).to.have.all.keys('fleet', 'role', 'id', 'keys');
+    });
   });
 });

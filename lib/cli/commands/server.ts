@@ -1,0 +1,113 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Command, Option } from 'commander';
+import { KEY_STORE_FILE } from '../../custody/keys/key-vault.js';
+import { ROSTER_FILE } from '../../custody/role-directory.js';
+import { LOG_LEVELS, type LogLevel, logLevelIn } from '../../policy/environment.js';
+import { readRolePolicy } from '../../round/role-policy.js';
+import { Service } from '../../server/service.js';
+import { startUnconfigured } from '../../server/unconfigured.js';
+import { integerOption } from '../options.js';
+import type { Output } from '../output.js';
+import { addDataOptions, type ServerDataOptions, storeOptionsOf } from '../server-options.js';
+import { packageVersion } from '../version.js';
+
+interface ServerOptions extends ServerDataOptions {
+  readonly port: number;
+  readonly host: string;
+  readonly aggregator?: string;
+  readonly publicAuthority?: string;
+  readonly tlsKey?: string;
+  readonly tlsCert?: string;
+  readonly trustProxy?: string[];
+  readonly secondUpdate: 'replace' | 'refuse';
+  readonly answerHours?: number;
+  readonly logLevel?: LogLevel;
+}
+
+/** What a round needs and is not there, with what to do about it. */
+function missingParts(aggregator: string): string[] {
+  if (!existsSync(join(aggregator, KEY_STORE_FILE))) {
+    return [
+      `There is no aggregator in ${aggregator}. Make its keys with: tensorguard-native aggregator init ${aggregator} --id cloud --fleet NAME; ` +
+        'then have the owner enrol it (fleet enroll), and bring the roster here (fleet join).',
+    ];
+  }
+  if (!existsSync(join(aggregator, ROSTER_FILE))) {
+    return [
+      `The aggregator in ${aggregator} has no roster. Have the owner enrol it (fleet enroll), then: tensorguard-native fleet join ${aggregator} --roster FILE.`,
+    ];
+  }
+  return [];
+}
+
+/** Ends the process when it is asked to, after what was begun. */
+function stopOnSignals(stop: () => Promise<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        stop().finally(() => resolve());
+      });
+    }
+  });
+}
+
+export function serverCommand(command: Command, output: () => Output): Command {
+  return addDataOptions(command)
+    .description('run rounds for a fleet over HTTP; it never holds a key that decrypts')
+    .option('--port <n>', 'port to listen on', integerOption(0, 65_535), 8080)
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--aggregator <dir>', "the aggregator's directory (default: aggregator/ below --data)")
+    .option('--public-authority <host>', 'host[:port] that machines address, behind a proxy')
+    .option('--trust-proxy <addresses...>', 'proxies whose X-Forwarded-For counts')
+    .option('--tls-key <file>', 'private key, for TLS')
+    .option('--tls-cert <file>', 'certificate chain, for TLS')
+    .addOption(
+      new Option('--second-update <what>', "what becomes of a client's second update of a round")
+        .choices(['replace', 'refuse'])
+        .default('replace'),
+    )
+    .option('--answer-hours <h>', 'how long custodians have to answer', integerOption(1, 8760))
+    .addOption(new Option('--log-level <level>', 'how much is logged').choices([...LOG_LEVELS]))
+    .action(async (options: ServerOptions) => {
+      const aggregator = options.aggregator ?? join(options.data, 'aggregator');
+      const log = { level: options.logLevel ?? logLevelIn(process.env) };
+      const { host, port } = options;
+      const out = output();
+      const missing = missingParts(aggregator);
+      if (missing.length > 0) {
+        const unconfigured = await startUnconfigured({ host, port, missing, log, version: packageVersion() });
+        for (const line of missing) out.warn(line);
+        out.result({ address: unconfigured.address, ready: false, missing }, [
+          `Listening on ${unconfigured.address}; no round can be run yet.`,
+        ]);
+        await stopOnSignals(() => unconfigured.stop());
+        return;
+      }
+      const { policy } = await readRolePolicy(aggregator);
+      const service = await Service.start({
+        store: await storeOptionsOf(options),
+        aggregator,
+        policy,
+        host,
+        port,
+        version: packageVersion(),
+        log,
+        rounds: {
+          secondUpdate: options.secondUpdate,
+          ...(options.answerHours !== undefined && { answerWindowMs: options.answerHours * 3_600_000 }),
+        },
+        ...(options.publicAuthority !== undefined && { publicAuthority: options.publicAuthority }),
+        ...(options.trustProxy !== undefined && { trustProxy: options.trustProxy }),
+        ...(options.tlsKey !== undefined &&
+          options.tlsCert !== undefined && {
+            tls: { keyPath: options.tlsKey, certificatePath: options.tlsCert },
+          }),
+      });
+      const { fleet, version } = service.context.fleet.roster.body;
+      out.result({ address: service.address, ready: true, fleet, rosterVersion: version }, [
+        `Fleet "${fleet}" is served on ${service.address} (roster version ${version}).`,
+      ]);
+      await stopOnSignals(() => service.stop());
+    });
+}

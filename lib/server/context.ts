@@ -1,0 +1,38 @@
+/** What routes work with. */
+import type { TrustedPlan } from '../custody/trusted-plan.js';
+import { RefusedError } from '../errors.js';
+import type { Store } from '../store/store.js';
+import { readAll } from './files/bodies.js';
+import { readStored } from './files/stored-file.js';
+import type { ServedFleet } from './fleet/fleet.js';
+import type { RoundService } from './rounds/round-service.js';
+import type { RoundConfig } from './rounds/round-settings.js';
+import { readFileRecord } from './rounds/stored-round.js';
+import type { UpdateIntake } from './rounds/update-intake.js';
+
+export interface ServerContext {
+  readonly store: Store;
+  readonly fleet: ServedFleet;
+  readonly rounds: RoundService;
+  readonly intake: UpdateIntake;
+  readonly roundConfig: RoundConfig;
+}
+
+/** Plans carry the list of tensors, and an adapter's configuration. */
+export const MAX_PLAN_BYTES = 20 << 20;
+
+/**
+ * The plan of a round, verified under the roster that it names.
+ *
+ * @throws RefusedError `round.unknown`, `plan.*`
+ */
+export async function planOf(
+  { store, fleet }: Pick<ServerContext, 'store' | 'fleet'>,
+  plan: string,
+): Promise<TrustedPlan> {
+  const record = await readFileRecord(store.state, 'plan', plan);
+  if (record === undefined) {
+    throw new RefusedError('round.unknown', `There is no round with the plan ${plan} here.`);
+  }
+  return fleet.plan(await readAll(readStored(store.blobs, record.file), MAX_PLAN_BYTES));
+}

@@ -1,0 +1,31 @@
+/** Path and query parameters that routes share. Whatever does not match exactly is refused: nothing is trimmed or decoded twice. */
+import { z } from 'zod';
+import { idSchema } from '../../package/messages/common.js';
+
+/** A plan's or update's fingerprint: one spelling only, so that one thing has one address. */
+export const fingerprintParam = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits')
+  .describe('SHA-256, hexadecimal');
+
+export const idParam = idSchema.describe("A member's id");
+
+function integerParam(maximum: number) {
+  return z
+    .string()
+    .regex(/^(?:0|[1-9][0-9]{0,9})$/, 'must be a decimal integer')
+    .transform(Number)
+    .refine((value) => value <= maximum, { error: `must be at most ${maximum}` });
+}
+
+/** Index of a chunk of one mebibyte, from 0. */
+export const chunkIndexParam = integerParam(2 ** 20 - 1);
+
+/** A release's counter. */
+export const counterParam = integerParam(2 ** 32 - 1);
+
+export const planParams = z.strictObject({ plan: fingerprintParam });
+export const updateParams = z.strictObject({ plan: fingerprintParam, fingerprint: fingerprintParam });
+export const chunkParams = z.strictObject({ ...updateParams.shape, chunk: chunkIndexParam });
+export const answerParams = z.strictObject({ plan: fingerprintParam, custodian: idParam });
+export const releaseParams = z.strictObject({ counter: counterParam });

@@ -1,0 +1,185 @@
+/**
+ * Summing sealed sets, one after the other: any process that shares the store may do it, under a lease. One that dies leaves
+ * nothing but its lease; what two have summed is the same set.
+ */
+import { randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TrustedPlan } from '../../custody/trusted-plan.js';
+import { RefusedError, TensorGuardError } from '../../errors.js';
+import { hex } from '../../package/messages/common.js';
+import { openContainer } from '../../package/reader.js';
+import { aggregateUpdates, type UpdateFile } from '../../round/aggregate.js';
+import { hasEnded } from '../../round/machine/phases.js';
+import { type RoundState, sentUpdates } from '../../round/machine/state.js';
+import type { Store, Task } from '../../store/store.js';
+import { type StoredFile, StoredFileSource, storeStream } from '../files/stored-file.js';
+import type { ServedFleet } from '../fleet/fleet.js';
+import { type RoundService, SUM_QUEUE } from './round-service.js';
+import { keepFileRecord } from './stored-round.js';
+import type { UpdateIntake } from './update-intake.js';
+
+export interface SumWorkerOptions {
+  readonly store: Store;
+  readonly rounds: RoundService;
+  readonly intake: UpdateIntake;
+  readonly fleet: ServedFleet;
+  /** The plan of a round, verified. */
+  readonly planOf: (plan: string) => Promise<TrustedPlan>;
+  readonly leaseMs: number;
+  readonly onError: (error: unknown) => void;
+  /** After each sum: the round, updates in the sum, and how long it took. */
+  readonly onSummed?: (plan: string, updates: number, milliseconds: number) => void;
+}
+
+/** Names this worker among those of other processes. */
+export function workerName(): string {
+  return `w-${process.pid}-${randomBytes(6).toString('hex')}`;
+}
+
+export class SumWorker {
+  readonly #options: SumWorkerOptions;
+  readonly #name = workerName();
+  readonly #stop = new AbortController();
+  #done: Promise<void> | undefined;
+
+  constructor(options: SumWorkerOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#done ??= this.#run();
+  }
+
+  /** Waits for the sum that is being made. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    const { store, leaseMs, onError } = this.#options;
+    while (!this.#stop.signal.aborted) {
+      try {
+        const task = await store.queue.take(SUM_QUEUE, { leaseMs, signal: this.#stop.signal });
+        if (task !== undefined) await this.#work(task);
+      } catch (error) {
+        onError(error);
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+      }
+    }
+  }
+
+  async #work(task: Task): Promise<void> {
+    const { rounds, leaseMs, onError } = this.#options;
+    const plan = task.id;
+    const state = await rounds.read(plan);
+    if (state?.sum === undefined || state.aggregate !== undefined || hasEnded(state.phase)) {
+      await task.done();
+      return;
+    }
+    const { attempt } = state.sum;
+    const claim = (): Promise<RoundState> =>
+      rounds.send(plan, { type: 'sum-claimed', worker: this.#name, attempt, atMs: Date.now() });
+    try {
+      await claim();
+    } catch (error) {
+      // Another worker has it; should that one die, time offers the next attempt, with a task of its own.
+      if (!(error instanceof RefusedError)) throw error;
+      await task.done();
+      return;
+    }
+    const alive = setInterval(() => {
+      Promise.all([task.extend(), claim()]).catch(onError);
+    }, leaseMs / 3);
+    try {
+      await this.#sum(plan, state, attempt);
+    } finally {
+      clearInterval(alive);
+    }
+    await task.done();
+  }
+
+  async #sum(plan: string, state: RoundState, attempt: number): Promise<void> {
+    const { rounds, store, fleet, planOf, onSummed } = this.#options;
+    const started = performance.now();
+    const directory = await mkdtemp(join(tmpdir(), 'tensorguard-sum-'));
+    try {
+      const out = join(directory, 'aggregate.tga');
+      const trusted = await planOf(plan);
+      const { fingerprint } = await aggregateUpdates({
+        plan: trusted,
+        policy: fleet.policy,
+        aggregatorId: fleet.aggregatorId,
+        signing: fleet.signing,
+        updates: await this.#files(plan, state),
+        out,
+      });
+      const file = await storeStream(store.blobs, createReadStream(out, { highWaterMark: 1 << 20 }));
+      const record = { fingerprint: hex(fingerprint), file, atMs: Date.now() };
+      // Where a worker that was taken for dead was first, its aggregate counts, with the set that it holds.
+      const kept = await keepFileRecord(store.state, record, 'aggregate', plan);
+      const { accepted, refused } = await this.#contentOf(kept.file);
+      await rounds.send(plan, {
+        type: 'sum-finished',
+        worker: this.#name,
+        aggregate: kept.fingerprint,
+        accepted,
+        refused,
+        atMs: Date.now(),
+      });
+      onSummed?.(plan, accepted.length, performance.now() - started);
+    } catch (error) {
+      if (!(error instanceof TensorGuardError)) throw error;
+      await rounds.send(plan, {
+        type: 'sum-failed',
+        worker: this.#name,
+        attempt,
+        code: error.code,
+        reason: oneLine(error.message),
+        // What the updates are does not change; what this machine lacks another may have.
+        retryable: !(error instanceof RefusedError),
+        atMs: Date.now(),
+      });
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  }
+
+  /** Which updates an aggregate holds, and which it leaves out and why. */
+  async #contentOf(file: StoredFile) {
+    const container = await openContainer(new StoredFileSource(this.#options.store.blobs, file), 'aggregate');
+    await container.close();
+    const { accepted, refused } = container.body;
+    return {
+      accepted: accepted.map(({ update }) => hex(update)),
+      refused: refused.map(({ update, source, code, message }) => ({
+        fingerprint: update === undefined ? source : hex(update),
+        code,
+        reason: message,
+      })),
+    };
+  }
+
+  /** Named by their fingerprints, so that one that cannot even be read is reported by that. */
+  async #files(plan: string, state: RoundState): Promise<UpdateFile[]> {
+    const { intake, store } = this.#options;
+    const files: UpdateFile[] = [];
+    for (const { update } of sentUpdates(state)) {
+      const upload = await intake.find(plan, update.fingerprint);
+      if (upload === undefined)
+        throw new Error(`the upload ${update.fingerprint} of a sealed set is not in the store`);
+      files.push({
+        name: update.fingerprint,
+        open: async () => new StoredFileSource(store.blobs, upload.file),
+      });
+    }
+    return files;
+  }
+}
+
+function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\ufeff]+/gu, ' ').slice(0, 2048) || '-';
+}

@@ -1,0 +1,141 @@
+/** The roster, and machines that ask to be in it. */
+import { z } from 'zod';
+import { keyIdOf } from '../../package/keys.js';
+import { hex, unixMsSchema } from '../../package/messages/common.js';
+import { readEnrolment } from '../../round/enrolment/requests.js';
+import type { AccessTable } from '../auth/access.js';
+import type { ServerContext } from '../context.js';
+import { readAll, sendStored, streamOf } from '../files/bodies.js';
+import { blobOf, storeBytes } from '../files/stored-file.js';
+import type { App } from '../http/app-type.js';
+import { fileRecordSchema, keyOf } from '../rounds/stored-round.js';
+import { changeJson, listJson, readJson } from '../state/json-state.js';
+import { requireFound } from './found.js';
+
+export const FLEET_ACCESS: AccessTable = {
+  'GET /v1/roster': { allow: ['client', 'custodian', 'owner', 'operator', 'viewer'] },
+  'PUT /v1/roster': { allow: ['owner'] },
+  'POST /v1/enrolments': { allow: 'anybody', requestsPerMinute: 6 },
+  'GET /v1/enrolments': { allow: ['owner', 'operator'] },
+  'GET /v1/enrolments/:enrolment': { allow: ['owner', 'operator'] },
+};
+
+/** A roster of 65,536 clients has some ten mebibytes. */
+const MAX_ROSTER_BYTES = 32 << 20;
+const MAX_ENROLMENT_BYTES = 64 << 10;
+
+export const ROSTER_KEY = 'roster';
+const PREFIX = 'enrolment';
+
+const enrolmentRecordSchema = fileRecordSchema.extend({
+  role: z.string(),
+  id: z.string(),
+  keyId: z.string(),
+  epoch: z.int().optional(),
+});
+const enrolmentSchema = z.object({
+  enrolment: z.string().describe('Its name here'),
+  role: z.string(),
+  id: z.string(),
+  keyId: z.string().describe('Compare it with what the machine printed'),
+  epoch: z.int().optional(),
+  atMs: unixMsSchema,
+});
+const enrolmentParams = z.strictObject({ enrolment: z.string().regex(/^[0-9a-f]{64}$/) });
+const rosterSchema = z.object({ version: z.int(), fingerprint: z.string() });
+
+export function registerFleetRoutes(app: App, context: ServerContext): void {
+  const { store, fleet } = context;
+
+  app.get(
+    '/v1/roster',
+    { schema: { summary: 'The newest roster (.tgo)', tags: ['fleet'] } },
+    async (request, reply) => {
+      const record = requireFound(await readJson(store.state, fileRecordSchema, ROSTER_KEY), 'roster');
+      return sendStored(request, reply, store.blobs, record.value);
+    },
+  );
+
+  app.put(
+    '/v1/roster',
+    {
+      bodyLimit: MAX_ROSTER_BYTES,
+      schema: { summary: 'The next roster (.tgo)', tags: ['fleet'], response: { 200: rosterSchema } },
+    },
+    async (request) => {
+      const bytes = await readAll(streamOf(request), MAX_ROSTER_BYTES);
+      await fleet.accept(bytes);
+      const { fingerprint, body } = fleet.roster;
+      const record = {
+        fingerprint: hex(fingerprint),
+        file: [...(await storeBytes(store.blobs, bytes))],
+        atMs: Date.now(),
+      };
+      await changeJson(store.state, fileRecordSchema, ROSTER_KEY, () => record);
+      return { version: body.version, fingerprint: hex(fingerprint) };
+    },
+  );
+
+  app.post(
+    '/v1/enrolments',
+    {
+      bodyLimit: MAX_ENROLMENT_BYTES,
+      schema: {
+        summary: 'Ask to be enrolled (.tge); the owner decides, and compares the key id',
+        tags: ['fleet'],
+        response: { 202: enrolmentSchema },
+      },
+    },
+    async (request, reply) => {
+      const bytes = await readAll(streamOf(request), MAX_ENROLMENT_BYTES);
+      const { ownerKeyId, body: roster } = fleet.roster;
+      const { body, file } = await readEnrolment(bytes, roster.fleet, ownerKeyId);
+      const { digest } = blobOf(file);
+      const record = {
+        fingerprint: digest,
+        file: [...(await storeBytes(store.blobs, file))],
+        atMs: Date.now(),
+        role: body.role,
+        id: body.id,
+        keyId: hex(keyIdOf(body.keys)),
+        ...(body.epoch !== undefined && { epoch: body.epoch }),
+      };
+      // One for each member: who asks again replaces what it asked before, and cannot fill the store.
+      const key = `${PREFIX}.${keyOf('round', `${body.role}-${body.id}`).slice('round.'.length)}`;
+      await changeJson(store.state, enrolmentRecordSchema, key, () => record);
+      const { file: _, fingerprint, ...shown } = record;
+      return reply.code(202).send({ enrolment: fingerprint, ...shown });
+    },
+  );
+
+  app.get(
+    '/v1/enrolments',
+    {
+      schema: {
+        summary: 'Machines that ask to be enrolled',
+        tags: ['fleet'],
+        response: { 200: z.object({ enrolments: z.array(enrolmentSchema) }) },
+      },
+    },
+    async () => {
+      const enrolments: z.infer<typeof enrolmentSchema>[] = [];
+      for await (const { value } of listJson(store.state, enrolmentRecordSchema, PREFIX)) {
+        const { file: _, fingerprint, ...shown } = value;
+        enrolments.push({ enrolment: fingerprint, ...shown });
+      }
+      return { enrolments };
+    },
+  );
+
+  app.get(
+    '/v1/enrolments/:enrolment',
+    { schema: { summary: 'An enrolment, for fleet enroll', tags: ['fleet'], params: enrolmentParams } },
+    async (request, reply) => {
+      for await (const { value } of listJson(store.state, enrolmentRecordSchema, PREFIX)) {
+        if (value.fingerprint === request.params.enrolment)
+          return sendStored(request, reply, store.blobs, value);
+      }
+      return requireFound(undefined, 'enrolment');
+    },
+  );
+}

@@ -1,0 +1,184 @@
+/** Rounds: planning one, and what becomes of it. */
+import { z } from 'zod';
+import { RefusedError } from '../../errors.js';
+import { hex, idSchema, MAX_CLIENTS } from '../../package/messages/common.js';
+import { hasEnded } from '../../round/machine/phases.js';
+import { plannedRound } from '../../round/machine/state.js';
+import type { AccessTable } from '../auth/access.js';
+import { MAX_PLAN_BYTES, type ServerContext } from '../context.js';
+import { readAll, sendStored, streamOf } from '../files/bodies.js';
+import { storeBytes } from '../files/stored-file.js';
+import type { App } from '../http/app-type.js';
+import { idParam, planParams } from '../http/params.js';
+import { roundSettings } from '../rounds/round-settings.js';
+import { roundStatus, roundStatusSchema, roundSummary, roundSummarySchema } from '../rounds/round-status.js';
+import { keepFileRecord, keyOf, readFileRecord } from '../rounds/stored-round.js';
+import { changeJson, readJson } from '../state/json-state.js';
+import { requireFound } from './found.js';
+
+export const ROUND_ACCESS: AccessTable = {
+  'PUT /v1/rounds/:plan/plan': { allow: ['owner'], body: 'named-by-path' },
+  'GET /v1/rounds/:plan/plan': { allow: ['client', 'custodian', 'owner'] },
+  'GET /v1/rounds': { allow: ['client', 'custodian', 'owner', 'operator', 'viewer'] },
+  'GET /v1/rounds/:plan': { allow: ['client', 'custodian', 'owner', 'operator', 'viewer'] },
+  'POST /v1/rounds/:plan/abort': { allow: ['owner', 'operator'] },
+  'PUT /v1/cohorts/:cohort': { allow: ['owner'] },
+  'GET /v1/cohorts/:cohort': { allow: ['owner', 'operator', 'viewer'] },
+};
+
+const cohortSchema = z.strictObject({ clients: z.array(idSchema).min(2).max(MAX_CLIENTS) });
+const cohortParams = z.strictObject({ cohort: idParam });
+const listQuery = z.strictObject({
+  limit: z
+    .string()
+    .regex(/^[1-9][0-9]{0,2}$/)
+    .transform(Number)
+    .optional(),
+  running: z.enum(['true', 'false']).optional(),
+});
+const abortSchema = z.strictObject({ reason: z.string().min(1).max(512) });
+
+const DEFAULT_LIST = 50;
+
+/** The clients of a cohort that may send: those that the owner listed, or all; active ones in either case. */
+async function eligibleClients({ store, fleet }: ServerContext, cohort: string): Promise<readonly string[]> {
+  const active = fleet.roster.body.clients.filter(({ status }) => status === 'active').map(({ id }) => id);
+  const listed = await readJson(store.state, cohortSchema, cohortKey(cohort));
+  if (listed === undefined) return active;
+  const members = new Set(listed.value.clients);
+  return active.filter((client) => members.has(client));
+}
+
+function cohortKey(cohort: string): string {
+  return `cohort.${keyOf('round', cohort).slice('round.'.length)}`;
+}
+
+export function registerRoundRoutes(app: App, context: ServerContext): void {
+  const { store, fleet, rounds, roundConfig } = context;
+
+  app.put(
+    '/v1/rounds/:plan/plan',
+    {
+      bodyLimit: MAX_PLAN_BYTES,
+      schema: {
+        summary: 'Open a round with its plan (.tgp)',
+        tags: ['rounds'],
+        params: planParams,
+        response: { 200: roundStatusSchema, 201: roundStatusSchema },
+      },
+    },
+    async (request, reply) => {
+      const { plan: name } = request.params;
+      const bytes = await readAll(streamOf(request), MAX_PLAN_BYTES);
+      const plan = await fleet.plan(bytes);
+      if (hex(plan.fingerprint) !== name) {
+        throw new RefusedError(
+          'upload.other-fingerprint',
+          'The plan has another fingerprint than the path names. Name the one that it has.',
+        );
+      }
+      const known = await rounds.read(name);
+      if (known !== undefined) return roundStatus(name, known);
+      const nowMs = Date.now();
+      const eligible = await eligibleClients(context, plan.body.cohort);
+      const settings = roundSettings({ plan, policy: fleet.policy, eligible, config: roundConfig, nowMs });
+      const record = { fingerprint: name, file: await storeBytes(store.blobs, bytes), atMs: nowMs };
+      await keepFileRecord(store.state, record, 'plan', name);
+      await rounds.create(name, plannedRound(settings, nowMs));
+      const opened = await rounds.send(name, { type: 'time', atMs: Date.now() });
+      return reply.code(201).send(roundStatus(name, opened));
+    },
+  );
+
+  app.get(
+    '/v1/rounds/:plan/plan',
+    { schema: { summary: 'The plan of a round', tags: ['rounds'], params: planParams } },
+    async (request, reply) => {
+      const record = requireFound(await readFileRecord(store.state, 'plan', request.params.plan), 'plan');
+      return sendStored(request, reply, store.blobs, record);
+    },
+  );
+
+  app.get(
+    '/v1/rounds',
+    {
+      schema: {
+        summary: 'Rounds, the latest first',
+        tags: ['rounds'],
+        querystring: listQuery,
+        response: { 200: z.object({ rounds: z.array(roundSummarySchema) }) },
+      },
+    },
+    async (request) => {
+      const { limit = DEFAULT_LIST, running } = request.query;
+      const found: ReturnType<typeof roundSummary>[] = [];
+      for await (const { plan, state } of rounds.list()) {
+        if (running !== undefined && hasEnded(state.phase) === (running === 'true')) continue;
+        found.push(roundSummary(plan, state));
+      }
+      found.sort((a, b) => b.opensAtMs - a.opensAtMs || b.round - a.round);
+      return { rounds: found.slice(0, limit) };
+    },
+  );
+
+  app.get(
+    '/v1/rounds/:plan',
+    {
+      schema: {
+        summary: 'A round: who has sent, what was refused and why, who has answered',
+        tags: ['rounds'],
+        params: planParams,
+        response: { 200: roundStatusSchema },
+      },
+    },
+    async ({ params }) => roundStatus(params.plan, await rounds.require(params.plan)),
+  );
+
+  app.post(
+    '/v1/rounds/:plan/abort',
+    {
+      schema: {
+        summary: 'End a round without a sum; its close record is still the owner’s to make',
+        tags: ['rounds'],
+        params: planParams,
+        body: abortSchema,
+        response: { 200: roundStatusSchema },
+      },
+    },
+    async ({ params, body }) => {
+      const event = { type: 'abort', reason: body.reason, atMs: Date.now() } as const;
+      return roundStatus(params.plan, await rounds.send(params.plan, event));
+    },
+  );
+
+  app.put(
+    '/v1/cohorts/:cohort',
+    {
+      schema: {
+        summary: 'Which clients belong to a cohort, for the rounds that are planned from now on',
+        tags: ['rounds'],
+        params: cohortParams,
+        body: cohortSchema,
+        response: { 200: cohortSchema },
+      },
+    },
+    async ({ params, body }) => {
+      await changeJson(store.state, cohortSchema, cohortKey(params.cohort), () => body);
+      return body;
+    },
+  );
+
+  app.get(
+    '/v1/cohorts/:cohort',
+    {
+      schema: {
+        summary: 'The clients of a cohort',
+        tags: ['rounds'],
+        params: cohortParams,
+        response: { 200: cohortSchema },
+      },
+    },
+    async ({ params }) =>
+      requireFound(await readJson(store.state, cohortSchema, cohortKey(params.cohort)), 'cohort').value,
+  );
+}

@@ -1,0 +1,130 @@
+/** What the caller has to do now: agents ask for this, and for nothing else, to find out. */
+import { z } from 'zod';
+import { outstandingEffects } from '../../round/machine/effects.js';
+import { hasEnded } from '../../round/machine/phases.js';
+import type { RoundState } from '../../round/machine/state.js';
+import type { AccessTable } from '../auth/access.js';
+import type { Actor } from '../auth/actor.js';
+import type { ServerContext } from '../context.js';
+import type { App } from '../http/app-type.js';
+import { actorOf } from '../http/gatekeeper.js';
+
+export const WORK_ACCESS: AccessTable = { 'GET /v1/work': { allow: ['client', 'custodian', 'owner'] } };
+
+/** Rounds that have ended, of which the caller is told that they have. */
+const MAX_CLOSED = 16;
+
+const plan = z.string();
+export const workItemSchema = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('seal'),
+    plan,
+    fleet: z.string(),
+    policy: z.string(),
+    cohort: z.string(),
+    round: z.int(),
+    deadlineMs: z.int(),
+  }),
+  z.object({ kind: z.literal('sent'), plan, update: z.string(), phase: z.string() }),
+  z.object({ kind: z.literal('closed'), plan }),
+  z.object({ kind: z.literal('answer'), plan, set: z.string(), aggregate: z.string() }),
+  z.object({ kind: z.literal('open'), plan, answers: z.array(z.string()) }),
+  z.object({ kind: z.literal('close-failed'), plan, reason: z.string() }),
+  z.object({ kind: z.literal('release'), plan }),
+  z.object({
+    kind: z.literal('plan'),
+    policy: z.string(),
+    cohort: z.string(),
+    round: z.int(),
+    notBeforeMs: z.int(),
+    clients: z.array(z.string()).optional().describe('Of a half cohort: name them first (PUT /v1/cohorts)'),
+  }),
+  z.object({ kind: z.literal('suspend'), plan, clients: z.array(z.string()) }),
+]);
+export type WorkItem = z.infer<typeof workItemSchema>;
+
+export const workSchema = z.object({ role: z.string(), items: z.array(workItemSchema) });
+
+function clientWork(name: string, state: RoundState, client: string): WorkItem[] {
+  const member = state.members.find((each) => each.client === client);
+  if (member === undefined) return [];
+  if (state.close !== undefined) return [{ kind: 'closed', plan: name }];
+  if (member.update !== undefined) {
+    return [{ kind: 'sent', plan: name, update: member.update.fingerprint, phase: state.phase }];
+  }
+  if (state.phase !== 'open') return [];
+  return [{ kind: 'seal', plan: name, ...state.settings.key, deadlineMs: state.settings.deadlineMs }];
+}
+
+function custodianWork(name: string, state: RoundState, custodian: string): WorkItem[] {
+  if (state.close !== undefined) return [{ kind: 'closed', plan: name }];
+  const { aggregate, answers, settings } = state;
+  if (state.phase !== 'awaiting-answers' || aggregate === undefined) return [];
+  if (!settings.custodians.includes(custodian)) return [];
+  if (answers.some((answer) => answer.custodian === custodian)) return [];
+  return [{ kind: 'answer', plan: name, set: aggregate.set, aggregate: aggregate.fingerprint }];
+}
+
+function ownerWork(name: string, state: RoundState, isNewest: boolean): WorkItem[] {
+  const { policy, round } = state.settings.key;
+  const items: WorkItem[] = state.phase === 'opened' ? [{ kind: 'release', plan: name }] : [];
+  for (const effect of outstandingEffects(state)) {
+    if (effect.type === 'notify-owner' && effect.ask === 'open') {
+      items.push({ kind: 'open', plan: name, answers: [...effect.custodians] });
+    }
+    if (effect.type === 'notify-owner' && effect.ask === 'close') {
+      items.push({ kind: 'close-failed', plan: name, reason: effect.reason });
+    }
+    if (effect.type === 'notify-owner' && effect.ask === 'suspend') {
+      items.push({ kind: 'suspend', plan: name, clients: [...effect.clients] });
+    }
+    if (!isNewest) continue;
+    if (effect.type === 'plan-next') {
+      const { cohort, notBeforeMs } = effect;
+      items.push({ kind: 'plan', policy, cohort, round: round + 1, notBeforeMs });
+    }
+    if (effect.type === 'bisect') {
+      for (const { cohort, clients } of effect.cohorts) {
+        const next = { policy, cohort, round: round + 1, notBeforeMs: effect.notBeforeMs };
+        items.push({ kind: 'plan', ...next, clients: [...clients] });
+      }
+    }
+  }
+  return items;
+}
+
+function sequenceOf({ settings: { key } }: RoundState): string {
+  return JSON.stringify([key.fleet, key.policy, key.cohort]);
+}
+
+async function workOf({ rounds }: ServerContext, actor: Actor): Promise<WorkItem[]> {
+  const all: { readonly plan: string; readonly state: RoundState }[] = [];
+  for await (const each of rounds.list()) all.push(each);
+  all.sort((a, b) => b.state.settings.opensAtMs - a.state.settings.opensAtMs);
+  const newest = new Map<string, number>();
+  for (const { state } of all) {
+    const key = sequenceOf(state);
+    newest.set(key, Math.max(newest.get(key) ?? 0, state.settings.key.round));
+  }
+  let closed = 0;
+  return all.flatMap(({ plan: name, state }) => {
+    if (hasEnded(state.phase) && state.close !== undefined && actor.role !== 'owner') {
+      closed += 1;
+      if (closed > MAX_CLOSED) return [];
+    }
+    if (actor.role === 'client') return clientWork(name, state, actor.id);
+    if (actor.role === 'custodian') return custodianWork(name, state, actor.id);
+    return ownerWork(name, state, newest.get(sequenceOf(state)) === state.settings.key.round);
+  });
+}
+
+export function registerWorkRoutes(app: App, context: ServerContext): void {
+  app.get(
+    '/v1/work',
+    { schema: { summary: 'What the caller has to do now', tags: ['agents'], response: { 200: workSchema } } },
+    async (request) => {
+      const actor = actorOf(request);
+      return { role: actor.role, items: await workOf(context, actor) };
+    },
+  );
+}

@@ -1,0 +1,158 @@
+/** The aggregation service, put together: a store, a fleet, rounds, a worker, and the HTTP server in front of them. */
+import { RefusedError } from '../errors.js';
+import type { Policy } from '../policy/policy.js';
+import { openStore, type StoreOptions } from '../store/open-store.js';
+import { StoredTokens } from './auth/stored-tokens.js';
+import { BearerTokens } from './auth/tokens.js';
+import { planOf, type ServerContext } from './context.js';
+import { readAll } from './files/bodies.js';
+import { readStored, storeBytes } from './files/stored-file.js';
+import { ServedFleet } from './fleet/fleet.js';
+import { type AppOptions, createApp } from './http/app.js';
+import type { App } from './http/app-type.js';
+import { shutDown } from './http/shutdown.js';
+import { RoundService } from './rounds/round-service.js';
+import { DEFAULT_ROUND_CONFIG, type RoundConfig } from './rounds/round-settings.js';
+import { fileRecordSchema } from './rounds/stored-round.js';
+import { SumWorker } from './rounds/sum-worker.js';
+import { UpdateIntake } from './rounds/update-intake.js';
+import { EVENT_ACCESS, registerEventRoutes } from './routes/events.js';
+import { FLEET_ACCESS, ROSTER_KEY, registerFleetRoutes } from './routes/fleet.js';
+import { HEALTH_ACCESS, registerHealthRoutes } from './routes/health.js';
+import { OPENING_ACCESS, registerOpeningRoutes } from './routes/opening.js';
+import { RELEASE_ACCESS, registerReleaseRoutes } from './routes/releases.js';
+import { ROUND_ACCESS, registerRoundRoutes } from './routes/rounds.js';
+import { registerUpdateRoutes, UPDATE_ACCESS } from './routes/updates.js';
+import { registerWorkRoutes, WORK_ACCESS } from './routes/work.js';
+import { changeJson, decodeJson } from './state/json-state.js';
+
+export interface ServiceOptions extends Omit<AppOptions, 'access' | 'directory' | 'tokens'> {
+  readonly store: StoreOptions;
+  /** The aggregator's directory. */
+  readonly aggregator: string;
+  readonly policy: Policy;
+  readonly rounds?: Partial<RoundConfig>;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Every route, and who may use it: what is not here, nobody may. */
+export const SERVICE_ACCESS = {
+  ...HEALTH_ACCESS,
+  ...FLEET_ACCESS,
+  ...ROUND_ACCESS,
+  ...UPDATE_ACCESS,
+  ...OPENING_ACCESS,
+  ...RELEASE_ACCESS,
+  ...WORK_ACCESS,
+  ...EVENT_ACCESS,
+};
+
+export class Service {
+  readonly app: App;
+  readonly context: ServerContext;
+  readonly #worker: SumWorker;
+  readonly #watching = new AbortController();
+
+  private constructor(app: App, context: ServerContext, worker: SumWorker) {
+    this.app = app;
+    this.context = context;
+    this.#worker = worker;
+  }
+
+  /** Starts the service. It serves as soon as this resolves. @throws as `openStore`, `openRole` and `createApp` do */
+  static async start(options: ServiceOptions): Promise<Service> {
+    const { store: storeOptions, aggregator, policy, rounds: config, host, port, ...appOptions } = options;
+    const fleet = await ServedFleet.open({ directory: aggregator, policy });
+    const store = await openStore(storeOptions);
+    try {
+      const roundConfig = { ...DEFAULT_ROUND_CONFIG, ...config };
+      const tokens = new BearerTokens(new StoredTokens(store.state));
+      const app = await createApp({ ...appOptions, access: SERVICE_ACCESS, directory: fleet.keys, tokens });
+      const onError = (error: unknown): void => app.log.error({ err: error }, 'in the background');
+      const rounds = new RoundService({ store, onError });
+      const intake = new UpdateIntake(store, policy);
+      const context: ServerContext = { store, fleet, rounds, intake, roundConfig };
+      const worker = new SumWorker({
+        store,
+        rounds,
+        intake,
+        fleet,
+        planOf: (plan) => planOf(context, plan),
+        leaseMs: roundConfig.sumLeaseMs,
+        onError,
+        onSummed: (plan, updates, milliseconds) => app.log.info({ plan, updates, milliseconds }, 'summed'),
+      });
+      registerHealthRoutes(app, []);
+      registerFleetRoutes(app, context);
+      registerRoundRoutes(app, context);
+      registerUpdateRoutes(app, context);
+      registerOpeningRoutes(app, context);
+      registerReleaseRoutes(app, context);
+      registerWorkRoutes(app, context);
+      registerEventRoutes(app, context);
+      const service = new Service(app, context, worker);
+      await service.#shareRoster();
+      service.#followRoster(onError);
+      await rounds.resume();
+      worker.start();
+      await app.listen({ host, port });
+      return service;
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  }
+
+  /** Where it listens: `http://127.0.0.1:8080`. */
+  get address(): string {
+    const address = this.app.server.address();
+    if (address === null || typeof address === 'string') throw new TypeError('it does not listen');
+    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+    return `http://${host}:${address.port}`;
+  }
+
+  /** Stops taking requests, finishes what was begun, and closes the store. @returns whether everything ended by itself */
+  async stop(limitMs?: number): Promise<boolean> {
+    const finished = await shutDown(this.app, limitMs);
+    this.#watching.abort();
+    await this.#worker.stop();
+    await this.context.rounds.close();
+    await this.context.store.close();
+    return finished;
+  }
+
+  /** What this aggregator's directory holds is there for everybody, unless the store has a newer one. */
+  async #shareRoster(): Promise<void> {
+    const { store, fleet } = this.context;
+    const own = await fleet.rosterFile();
+    const file = [...(await storeBytes(store.blobs, own))];
+    const { fingerprint } = fleet.roster;
+    const record = { fingerprint: Buffer.from(fingerprint).toString('hex'), file, atMs: Date.now() };
+    const stored = await changeJson(store.state, fileRecordSchema, ROSTER_KEY, (present) =>
+      present === undefined ? record : undefined,
+    );
+    if (stored === undefined || stored.fingerprint === record.fingerprint) return;
+    await this.#takeRoster(stored.file).catch(async (error: unknown) => {
+      if (!(error instanceof RefusedError) || error.code !== 'roster.older') throw error;
+      // Ours is the newer one.
+      await changeJson(store.state, fileRecordSchema, ROSTER_KEY, () => record);
+    });
+  }
+
+  async #takeRoster(file: Parameters<typeof readStored>[1]): Promise<void> {
+    const { store, fleet } = this.context;
+    await fleet.accept(await readAll(readStored(store.blobs, file), 64 << 20));
+  }
+
+  /** Another server of this store may take the next roster. */
+  #followRoster(onError: (error: unknown) => void): void {
+    const { state } = this.context.store;
+    void (async () => {
+      for await (const { value } of state.watch(ROSTER_KEY, { signal: this.#watching.signal })) {
+        if (value === undefined) continue;
+        await this.#takeRoster(decodeJson(fileRecordSchema, ROSTER_KEY, value).file).catch(onError);
+      }
+    })().catch(onError);
+  }
+}
