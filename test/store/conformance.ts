@@ -145,7 +145,7 @@ export function describeStore(name: string, newStore: () => Promise<StoreUnderTe
         for await (const { key, revision } of state.list('')) {
           expect((await state.get(key))?.revision).to.equal(revision);
         }
-        const many = Array.from({ length: 2_100 }, (_, index) => `many.${index}`);
+        const many = Array.from({ length: 1_050 }, (_, index) => `many.${index}`);
         for (let start = 0; start < many.length; start += 100) {
           await Promise.all(many.slice(start, start + 100).map((key) => state.create(key, text(key))));
         }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
+import { pino } from 'pino';
 import { KEY_STORE_FILE } from '../../custody/keys/key-vault.js';
 import { ROSTER_FILE } from '../../custody/role-directory.js';
 import { LOG_LEVELS, type LogLevel, logLevelIn } from '../../policy/environment.js';
@@ -71,7 +72,8 @@ export function serverCommand(command: Command, output: () => Output): Command {
     .addOption(new Option('--log-level <level>', 'how much is logged').choices([...LOG_LEVELS]))
     .action(async (options: ServerOptions) => {
       const aggregator = options.aggregator ?? join(options.data, 'aggregator');
-      const log = { level: options.logLevel ?? logLevelIn(process.env) };
+      // Standard output has the command's result.
+      const log = { level: options.logLevel ?? logLevelIn(process.env), destination: pino.destination(2) };
       const { host, port } = options;
       const out = output();
       const missing = missingParts(aggregator);

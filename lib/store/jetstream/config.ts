@@ -30,7 +30,7 @@ export const jetStreamConfigSchema = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9_-]{1,32}$/)
     .default('tensorguard'),
-  /** Copies of everything, on as many servers: 1, 3 or 5. */
+  /** Copies of everything, on as many servers: 1, 3 or 5. The same for all that share the store. */
   replicas: z.union([z.literal(1), z.literal(3), z.literal(5)]).default(1),
   credentials: credentialsSchema.default({ kind: 'none' }),
   tls: tlsSchema.optional(),

@@ -40,7 +40,8 @@ export function streamNames(prefix: string): StreamNames {
 }
 
 /**
- * Makes the streams that are missing, and brings the number of replicas to what is configured.
+ * Makes the streams that are missing, and raises the number of replicas to what is configured: with the other servers
+ * stopped, which write as for the replicas that they know of.
  *
  * @throws EnvironmentError `store.unavailable`, `store.failed`, `store.wrong-stream`, `store.message-limit`
  */
@@ -50,7 +51,7 @@ export async function prepareStreams(connection: JetStreamConnection, names: Str
     await connection.persist(`set up the stream ${wanted.name}`, async () => {
       const found = (await existing(connection, wanted.name)) ?? (await added(connection, wanted));
       requireSetUp(found, wanted);
-      if (found.num_replicas !== wanted.num_replicas) {
+      if (found.num_replicas < wanted.num_replicas) {
         await connection.manager.streams.update(wanted.name, { num_replicas: wanted.num_replicas });
       }
     });
@@ -133,13 +134,17 @@ function requireSetUp(found: StreamConfig, wanted: Wanted): void {
     const what = limited ? 'it has limits of age, messages or bytes' : 'its subjects differ';
     throw wrongStream(wanted.name, differing.length > 0 ? `${differing.join(', ')} differ` : what);
   }
+  // Fewer would drop copies that others count on, and write as if there were none (messages.ts).
+  if (found.num_replicas > wanted.num_replicas) {
+    throw wrongStream(wanted.name, `it has ${found.num_replicas} replicas; configure as many`);
+  }
 }
 
 function wrongStream(name: string, detail: string): EnvironmentError {
   return new EnvironmentError(
     'store.wrong-stream',
     `The stream ${name} is not set up as this store needs it: ${detail}. ` +
-      'Configure another prefix, or remove the stream if nothing in it is needed.',
+      'Mend the configuration or the stream, or configure another prefix.',
   );
 }
 

@@ -1,8 +1,9 @@
 /** What holds in every round, whatever happens to it. */
+import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { dueAtMs, passTime } from '../../../lib/round/machine/deadlines.js';
-import { outstandingEffects } from '../../../lib/round/machine/effects.js';
+import { outstandingEffects, type RoundEffect } from '../../../lib/round/machine/effects.js';
 import type { RoundEvent } from '../../../lib/round/machine/events.js';
 import { hasEnded, isBefore, PHASES, type Phase } from '../../../lib/round/machine/phases.js';
 import {
@@ -40,35 +41,33 @@ class Witness {
     this.#isConsistent(state);
     if (outcome === 'refused') this.#refusalChangesNothing(before, event, result);
     else this.#isIdempotent(state, event);
-    if (outcome === 'repeated') expect(effects).to.deep.equal([]);
+    if (outcome === 'repeated') expectSame(effects, []);
     if (event.type === 'update-received' && outcome !== 'refused') {
       const earlier = this.acknowledged.get(event.client) ?? new Set();
       this.acknowledged.set(event.client, earlier.add(event.fingerprint));
     }
     if (state.phase !== before.phase) expect(effects.map(({ type }) => type)).to.include('publish');
-    expect(outstandingEffects(state)).to.deep.include.members([...effects]);
+    expectAmong(effects, state);
   }
 
   #movesForward(before: RoundState, after: RoundState): void {
     expect(isBefore(after.phase, before.phase), `${before.phase} to ${after.phase}`).to.equal(false);
     for (const once of ['sealed', 'aggregate', 'close', 'release'] as const) {
-      if (before[once] !== undefined) expect(after[once], once).to.deep.equal(before[once]);
+      if (before[once] !== undefined) expectSame(after[once], before[once]);
     }
     if (before.sealed !== undefined) {
       const fingerprints = (state: RoundState) => sentUpdates(state).map(({ update }) => update.fingerprint);
-      expect(fingerprints(after)).to.deep.equal(fingerprints(before));
+      expectSame(fingerprints(after), fingerprints(before));
     }
     if (before.aggregate !== undefined) {
-      expect(acceptedUpdates(after)).to.deep.equal(acceptedUpdates(before));
+      expectSame(acceptedUpdates(after), acceptedUpdates(before));
     }
     for (const answer of before.answers) expect(after.answers).to.deep.include(answer);
-    if (before.close !== undefined) expect(after.members).to.deep.equal(before.members);
+    if (before.close !== undefined) expectSame(after.members, before.members);
   }
 
   #isConsistent(state: RoundState): void {
     const { quorum, maxClients } = state.settings;
-    // Reading checks the digests of both sets, and what must be there in each phase.
-    expect(decodeRoundState(encodeRoundState(state))).to.deep.equal(state);
     expect(sentUpdates(state).length).to.be.at.most(maxClients);
     if (state.sealed !== undefined) expect(sentUpdates(state).length).to.be.at.least(quorum);
     if (state.aggregate !== undefined) expect(acceptedUpdates(state).length).to.be.at.least(quorum);
@@ -81,13 +80,13 @@ class Witness {
 
   #refusalChangesNothing(before: RoundState, event: RoundEvent, { state, refusal }: Step): void {
     expect(refusal?.code).to.match(/^round\./);
-    expect(withoutNotes(state)).to.deep.equal(withoutNotes(passTime(before, event.atMs)));
-    if (hasEnded(before.phase)) expect(state).to.deep.equal(before);
+    expectSame(withoutNotes(state), withoutNotes(passTime(before, event.atMs)));
+    if (hasEnded(before.phase)) expectSame(state, before);
   }
 
   #isIdempotent(state: RoundState, event: RoundEvent): void {
     const again = stepRound(state, event);
-    expect(withoutCount(again.state)).to.deep.equal(withoutCount(state));
+    expectSame(withoutCount(again.state), withoutCount(state));
   }
 
   /** Each acknowledged update is in the sum, or refused for a reason, or has made room for a later one. */
@@ -118,6 +117,19 @@ function withoutCount({ unlistedRefusals: _, ...state }: RoundState) {
   return state;
 }
 
+/** Chai's own comparison of large objects takes most of the time. */
+function expectSame(actual: unknown, expected: unknown): void {
+  if (!isDeepStrictEqual(actual, expected)) expect(actual).to.deep.equal(expected);
+}
+
+function expectAmong(effects: readonly RoundEffect[], state: RoundState): void {
+  const outstanding = outstandingEffects(state);
+  for (const effect of effects) {
+    const isAsked = outstanding.some((one) => isDeepStrictEqual(one, effect));
+    expect(isAsked, effect.type).to.equal(true);
+  }
+}
+
 describe('rounds to which anything happens', () => {
   it('move forward, keep one set, one aggregate and one close record, and account for every update', () => {
     const ends = new Map<string, number>();
@@ -131,8 +143,9 @@ describe('rounds to which anything happens', () => {
           const before = state;
           const result = stepRound(before, event);
           witness.watch(before, event, result);
-          // Another process goes on with what this one has stored.
+          // Another process goes on with what this one has stored; reading checks both sets, and what each phase must have.
           state = decodeRoundState(encodeRoundState(result.state));
+          expectSame(state, result.state);
         };
         for (const wish of wishes) {
           const event = world.next(state, wish);
@@ -151,9 +164,8 @@ describe('rounds to which anything happens', () => {
         for (const phase of witness.phases) count(phase);
         if (state.failure !== undefined) count(state.failure.code);
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
-    if (process.env.SHOW) console.log(ends);
     // Or the above was never put to the test.
     expect([...ends.keys()]).to.include.members([...PHASES, ...FAILURE_CODES]);
   });
@@ -191,10 +203,10 @@ describe('rounds to which anything happens', () => {
               .map(({ from }) => events[from] as RoundEvent),
           );
           const again = stepThrough(planned, withCopies);
-          expect(withoutCount(again.state)).to.deep.equal(withoutCount(state));
+          expectSame(withoutCount(again.state), withoutCount(state));
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 
@@ -214,11 +226,12 @@ describe('rounds to which anything happens', () => {
           state = result.state;
         }
         const together = stepThrough(planned, events);
-        expect(together.state).to.deep.equal(state);
-        expect(together.results.map(({ outcome, refusal }) => refusal?.code ?? outcome)).to.deep.equal(
+        expectSame(together.state, state);
+        expectSame(
+          together.results.map(({ outcome, refusal }) => refusal?.code ?? outcome),
           outcomes,
         );
-        expect(outstandingEffects(state)).to.deep.include.members([...together.effects]);
+        expectAmong(together.effects, state);
       }),
       { numRuns: 100 },
     );

@@ -1,0 +1,225 @@
+/**
+ * The same through the package: sealed by every robot, summed by an aggregator that sees ciphertexts, opened by an owner
+ * with the answers of three custodians. Every role has keys and state of its own, as it would on a machine of its own.
+ */
+import { mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openClient } from '../../../lib/cli/client.js';
+import { openOwner } from '../../../lib/cli/owner.js';
+import { replaceFile } from '../../../lib/files.js';
+import {
+  aggregateUpdates,
+  answerRound,
+  closeRound,
+  createFleet,
+  openContainer,
+  openCustodian,
+  openRole,
+  openRound,
+  planRound,
+  presetPolicy,
+  readRolePolicy,
+  readTrustedPlan,
+  type SealedUpdateFile,
+  sealUpdate,
+  writeContainer,
+} from '../../../lib/index.js';
+import type { Federation, RoundFacts, RoundInput } from './federation.js';
+
+const CUSTODIANS = 4;
+const THRESHOLD = 3;
+const PRESET = 'balanced';
+const POLICY_NAME = 'pick-and-place';
+const PARAMETER_SET = 'lwe-192';
+/** No environment: the same rounds on every machine. */
+const ROLE_OPTIONS = { environment: {} };
+
+export interface EncryptedFleetOptions {
+  /** New or empty. */
+  readonly directory: string;
+  readonly robots: number;
+  readonly quorum: number;
+  /** Settings over those of the preset, as a policy file writes them. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+interface Sealed {
+  readonly stored: string;
+  readonly report: NonNullable<SealedUpdateFile['report']>;
+}
+
+export class EncryptedFleet implements Federation {
+  private constructor(private readonly options: EncryptedFleetOptions) {}
+
+  /** Makes the keys, once; rounds use them. */
+  static async create(options: EncryptedFleetOptions): Promise<EncryptedFleet> {
+    await createFleet({
+      directory: join(options.directory, 'fleet'),
+      name: 'mujoco',
+      clients: options.robots,
+      custodians: CUSTODIANS,
+      threshold: THRESHOLD,
+      parameterSet: PARAMETER_SET,
+      quorumFloor: options.quorum,
+      maxUpdateBytes: presetPolicy(PRESET).envelope.maxUpdateBytes,
+      signatureAlgorithms: ['ed25519'],
+      policyFile: {
+        name: 'policy.json',
+        text: `${JSON.stringify({ preset: PRESET, ...options.settings }, null, 2)}\n`,
+      },
+      defaults: { parameterSet: PARAMETER_SET, preset: PRESET },
+    });
+    return new EncryptedFleet(options);
+  }
+
+  async average(input: RoundInput): Promise<RoundFacts> {
+    const round = join(this.options.directory, `round-${input.round}`);
+    await mkdir(round);
+    const plan = join(round, 'round.tgp');
+    const aggregate = join(round, 'round.tga');
+    await this.plan(input, plan);
+    const sealed: Sealed[] = [];
+    for (const [i, adapter] of input.trained.entries()) sealed.push(await this.seal(i, plan, adapter, input));
+    const updates = sealed.map(({ stored }) => stored);
+    await this.aggregate(plan, updates, aggregate);
+    const answers: string[] = [];
+    for (let i = 1; i <= THRESHOLD; i += 1) {
+      const answer = join(round, `custodian-${i}.tgs`);
+      await this.answer(i, plan, aggregate, answer);
+      answers.push(answer);
+    }
+    const closed = join(round, 'round.tgc');
+    await this.open({ plan, aggregate, answers, updates, closed }, input);
+    const facts = await this.facts(plan, sealed);
+    // A client deletes the update that it sealed once the close record says that it was opened.
+    for (const i of updates.keys()) await this.settle(i, closed);
+    return facts;
+  }
+
+  private at(...parts: string[]): string {
+    return join(this.options.directory, 'fleet', ...parts);
+  }
+
+  private clientDirectory(robot: number): string {
+    const width = Math.max(2, String(this.options.robots).length);
+    return this.at('clients', `client-${String(robot + 1).padStart(width, '0')}`);
+  }
+
+  private async plan({ round, release, pilot }: RoundInput, out: string): Promise<void> {
+    const { signing, roster, close } = await openRole(this.at('coordinator'), 'coordinator');
+    try {
+      const { policy } = await readRolePolicy(this.at('coordinator'), ROLE_OPTIONS);
+      const { body } = await planRound({
+        roster,
+        like: pilot,
+        base: release,
+        policy,
+        maxClients: this.options.robots,
+        quorum: this.options.quorum,
+        round,
+        policyName: POLICY_NAME,
+        cohort: 'all',
+        parameterSet: PARAMETER_SET,
+      });
+      await writeContainer(out, { kind: 'plan', body, sections: [], signer: signing });
+    } finally {
+      close();
+    }
+  }
+
+  private async seal(robot: number, planPath: string, adapter: string, input: RoundInput): Promise<Sealed> {
+    const { client, roster, close } = await openClient(this.clientDirectory(robot), ROLE_OPTIONS);
+    try {
+      const plan = await readTrustedPlan(planPath, roster);
+      const { stored, report } = await sealUpdate({ client, plan, adapter, base: input.release });
+      if (report === undefined) throw new TypeError(`${client.id} had sealed for round ${input.round} before`);
+      return { stored, report };
+    } finally {
+      close();
+    }
+  }
+
+  private async aggregate(planPath: string, updates: readonly string[], out: string): Promise<void> {
+    const directory = this.at('aggregator');
+    const { id, signing, roster, close } = await openRole(directory, 'aggregator');
+    try {
+      const { policy } = await readRolePolicy(directory, ROLE_OPTIONS);
+      const plan = await readTrustedPlan(planPath, roster);
+      await aggregateUpdates({ plan, policy, aggregatorId: id, signing, updates, strict: true, out });
+    } finally {
+      close();
+    }
+  }
+
+  private async answer(index: number, planPath: string, aggregate: string, out: string): Promise<void> {
+    const { custodian, role, close } = await openCustodian(this.at('custodians', `custodian-${index}`));
+    try {
+      const plan = await readTrustedPlan(planPath, role.roster);
+      const container = await openContainer(aggregate, 'aggregate');
+      try {
+        await replaceFile(out, (await answerRound(custodian, plan, container)).answer);
+      } finally {
+        await container.close();
+      }
+    } finally {
+      close();
+    }
+  }
+
+  /** Opens the round into the candidate, and closes it. */
+  private async open(
+    files: {
+      readonly plan: string;
+      readonly aggregate: string;
+      readonly answers: readonly string[];
+      readonly updates: readonly string[];
+      readonly closed: string;
+    },
+    { release, out }: RoundInput,
+  ): Promise<void> {
+    const { owner, role } = await openOwner(this.at('owner'), ROLE_OPTIONS);
+    try {
+      const plan = await readTrustedPlan(files.plan, role.roster);
+      const { aggregate, answers, updates: verify } = files;
+      await openRound({ owner, plan, aggregate, answers, base: release, verify, out });
+      const { record } = await closeRound(owner, plan, aggregate, undefined);
+      await replaceFile(files.closed, record);
+    } finally {
+      role.close();
+    }
+  }
+
+  /** The close record tells a client that its update was opened, so that what the round lost of it is sent later. */
+  private async settle(robot: number, closePath: string): Promise<void> {
+    const { client, roster, close } = await openClient(this.clientDirectory(robot), ROLE_OPTIONS);
+    try {
+      const container = await openContainer(closePath, 'close');
+      try {
+        await container.verify(roster.body.owner.keys, roster.body.signatureAlgorithms);
+        const { plan, opened } = container.body;
+        await client.state.recordClose({ plan, opened });
+      } finally {
+        await container.close();
+      }
+    } finally {
+      close();
+    }
+  }
+
+  private async facts(planPath: string, sealed: readonly Sealed[]): Promise<RoundFacts> {
+    const { roster, close } = await openRole(this.at('coordinator'), 'coordinator');
+    try {
+      const { body } = await readTrustedPlan(planPath, roster);
+      const spent = sealed.flatMap(({ report }) => report.epsilonSpent ?? []);
+      return {
+        updateBytes: (await stat((sealed[0] as Sealed).stored)).size,
+        clip: body.clip,
+        clipFactors: sealed.map(({ report }) => report.clipFactor),
+        saturatedValues: sealed.reduce((sum, { report }) => sum + report.saturatedValues, 0),
+        ...(spent.length > 0 && { epsilonSpent: Math.max(...spent) }),
+      };
+    } finally {
+      close();
+    }
+  }
+}

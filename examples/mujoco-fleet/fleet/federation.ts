@@ -1,0 +1,33 @@
+/** A way to make one adapter of many: what the fleet's rounds have in common, however they are averaged. */
+
+export interface RoundInput {
+  /** Counted from 1. */
+  readonly round: number;
+  /** Directory of the adapter that everybody trained from. */
+  readonly release: string;
+  /** Directories of what the robots trained, one a robot. */
+  readonly trained: readonly string[];
+  /** Directory of what the coordinator trained at its own site: what the plan's bounds are sized by. */
+  readonly pilot: string;
+  /** Directory to write the candidate to. */
+  readonly out: string;
+}
+
+/** What a round cost and did, as far as its kind knows. */
+export interface RoundFacts {
+  /** Of one robot, all of its file. */
+  readonly updateBytes?: number;
+  /** Norm that every robot's delta is clipped to. */
+  readonly clip?: number;
+  /** What each robot's delta was multiplied by to meet the clip. */
+  readonly clipFactors?: readonly number[];
+  /** Values beyond the largest level, of all robots. */
+  readonly saturatedValues?: number;
+  /** Of the most that a robot has spent in all rounds so far, at the policy's delta. */
+  readonly epsilonSpent?: number;
+}
+
+export interface Federation {
+  /** Averages what the robots trained and writes the candidate for the next release. */
+  average(input: RoundInput): Promise<RoundFacts>;
+}
