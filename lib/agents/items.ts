@@ -14,18 +14,19 @@ export interface ItemAttempt {
 /**
  * Runs `work` if it is due.
  *
+ * @param work resolves to `final` where this process shall not try it again
  * @returns whether it ran and succeeded
  * @throws failures of the connection: with these, nothing else would succeed either
  */
 export async function attemptItem(
   { log, retries }: { readonly log: AgentLog; readonly retries: RetrySchedule },
   { key, event, fields }: ItemAttempt,
-  work: () => Promise<void>,
+  work: () => Promise<void | 'final'>,
 ): Promise<boolean> {
   if (!retries.isDue(key)) return false;
   try {
-    await work();
-    retries.succeeded(key);
+    if ((await work()) === 'final') retries.never(key);
+    else retries.succeeded(key);
     return true;
   } catch (error) {
     if (isConnectionFailure(error)) throw error;

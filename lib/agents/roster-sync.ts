@@ -1,7 +1,9 @@
 /** Keeping a member's roster current: the owner's newest, by way of a service that nobody has to trust with it. */
 import { join } from 'node:path';
 import { hex } from '../custody/fields.js';
+import { readTrustedRoster, type TrustedRoster } from '../custody/roster.js';
 import { ROSTER_FILE } from '../custody/roster-archive.js';
+import { openRosterPin } from '../custody/roster-pin.js';
 import { RefusedError } from '../errors.js';
 import { openContainer } from '../package/reader.js';
 import { joinFleet } from '../round/enrolment/join-fleet.js';
@@ -51,4 +53,14 @@ export async function rosterFingerprint(directory: string): Promise<string> {
   const container = await openContainer(join(directory, ROSTER_FILE), 'roster');
   await container.close();
   return hex(container.fingerprint);
+}
+
+/** The roster of a role's directory, held against its pin. Needs no key: none is unlocked for it. */
+export async function currentRoster(directory: string): Promise<TrustedRoster> {
+  const pin = await openRosterPin(directory);
+  try {
+    return await readTrustedRoster(join(directory, ROSTER_FILE), pin);
+  } finally {
+    pin.close();
+  }
 }

@@ -2,6 +2,7 @@
 import { RefusedError } from '../errors.js';
 import type { Policy } from '../policy/policy.js';
 import { openStore, type StoreOptions } from '../store/open-store.js';
+import type { RetentionPolicy } from '../store/retention.js';
 import { StoredTokens } from './auth/stored-tokens.js';
 import { BearerTokens } from './auth/tokens.js';
 import { planOf, type ServerContext } from './context.js';
@@ -11,13 +12,14 @@ import { ServedFleet } from './fleet/fleet.js';
 import { type AppOptions, createApp } from './http/app.js';
 import type { App } from './http/app-type.js';
 import { shutDown } from './http/shutdown.js';
+import { collectGarbage, DEFAULT_RETENTION } from './rounds/retention.js';
 import { RoundService } from './rounds/round-service.js';
 import { DEFAULT_ROUND_CONFIG, type RoundConfig } from './rounds/round-settings.js';
 import { fileRecordSchema } from './rounds/stored-round.js';
 import { SumWorker } from './rounds/sum-worker.js';
 import { UpdateIntake } from './rounds/update-intake.js';
 import { EVENT_ACCESS, registerEventRoutes } from './routes/events.js';
-import { FLEET_ACCESS, ROSTER_KEY, registerFleetRoutes } from './routes/fleet.js';
+import { FLEET_ACCESS, registerFleetRoutes } from './routes/fleet.js';
 import { HEALTH_ACCESS, registerHealthRoutes } from './routes/health.js';
 import { OPENING_ACCESS, registerOpeningRoutes } from './routes/opening.js';
 import { RELEASE_ACCESS, registerReleaseRoutes } from './routes/releases.js';
@@ -25,6 +27,7 @@ import { ROUND_ACCESS, registerRoundRoutes } from './routes/rounds.js';
 import { registerUpdateRoutes, UPDATE_ACCESS } from './routes/updates.js';
 import { registerWorkRoutes, WORK_ACCESS } from './routes/work.js';
 import { changeJson, decodeJson } from './state/json-state.js';
+import { ROSTER_KEY } from './state/keys.js';
 
 export interface ServiceOptions extends Omit<AppOptions, 'access' | 'directory' | 'tokens'> {
   readonly store: StoreOptions;
@@ -32,6 +35,7 @@ export interface ServiceOptions extends Omit<AppOptions, 'access' | 'directory' 
   readonly aggregator: string;
   readonly policy: Policy;
   readonly rounds?: Partial<RoundConfig>;
+  readonly retention?: RetentionPolicy;
   readonly host: string;
   readonly port: number;
 }
@@ -48,11 +52,15 @@ export const SERVICE_ACCESS = {
   ...EVENT_ACCESS,
 };
 
+/** Several servers may sweep at once; it does no harm. */
+const SWEEP_INTERVAL_MS = 3_600_000;
+
 export class Service {
   readonly app: App;
   readonly context: ServerContext;
   readonly #worker: SumWorker;
   readonly #watching = new AbortController();
+  #sweeping: NodeJS.Timeout | undefined;
 
   private constructor(app: App, context: ServerContext, worker: SumWorker) {
     this.app = app;
@@ -62,7 +70,16 @@ export class Service {
 
   /** Starts the service. It serves as soon as this resolves. @throws as `openStore`, `openRole` and `createApp` do */
   static async start(options: ServiceOptions): Promise<Service> {
-    const { store: storeOptions, aggregator, policy, rounds: config, host, port, ...appOptions } = options;
+    const {
+      store: storeOptions,
+      aggregator,
+      policy,
+      rounds: config,
+      retention,
+      host,
+      port,
+      ...appOptions
+    } = options;
     const fleet = await ServedFleet.open({ directory: aggregator, policy });
     const store = await openStore(storeOptions);
     try {
@@ -96,6 +113,7 @@ export class Service {
       service.#followRoster(onError);
       await rounds.resume();
       worker.start();
+      service.#collect(retention ?? DEFAULT_RETENTION, onError);
       await app.listen({ host, port });
       return service;
     } catch (error) {
@@ -116,6 +134,7 @@ export class Service {
   async stop(limitMs?: number): Promise<boolean> {
     const finished = await shutDown(this.app, limitMs);
     this.#watching.abort();
+    clearInterval(this.#sweeping);
     await this.#worker.stop();
     await this.context.rounds.close();
     await this.context.store.close();
@@ -143,6 +162,15 @@ export class Service {
   async #takeRoster(file: Parameters<typeof readStored>[1]): Promise<void> {
     const { store, fleet } = this.context;
     await fleet.accept(await readAll(readStored(store.blobs, file), 64 << 20));
+  }
+
+  #collect(retention: RetentionPolicy, onError: (error: unknown) => void): void {
+    this.#sweeping = setInterval(() => {
+      collectGarbage(this.context, retention)
+        .then((report) => this.app.log.info(report, 'collected garbage'))
+        .catch(onError);
+    }, SWEEP_INTERVAL_MS);
+    this.#sweeping.unref();
   }
 
   /** Another server of this store may take the next roster. */

@@ -15,17 +15,18 @@ export type FederatedArm = Exclude<ArmName, 'no federation'>;
 
 export const PRIVACY = {
   mechanism: 'skellam',
-  clip: 0.1,
-  noiseMultiplier: 0.3,
-  epsilon: 100_000,
+  clip: Number(process.env.CLIP ?? 0.1),
+  noiseMultiplier: Number(process.env.NM ?? 0.5),
+  epsilon: 1000,
   delta: 1e-5,
   colluders: 1,
+  hardStop: false,
 } as const;
 
 const SETTINGS = {
   'encrypted 8-bit': { training: { bits: 8, keepRatio: 1 } },
   'encrypted 4-bit, keep 0.1': { training: { bits: 4, keepRatio: 0.1 } },
-  'encrypted with DP': { training: { bits: { min: 2, max: 8 }, keepRatio: 1 }, privacy: PRIVACY },
+  'encrypted with DP': { training: { bits: { min: 2, max: 8 }, keepRatio: Number(process.env.KEEP ?? 1) }, privacy: PRIVACY },
 } as const;
 
 export interface ArmOptions {

@@ -32,7 +32,8 @@ export async function uploadUpdate(
   path: string,
 ): Promise<UploadProgress> {
   const known = await api.uploadProgress(plan, update);
-  if (known !== undefined) return resume(api, plan, update, path, known);
+  // What was refused once is offered again as a whole: the answer says why it is refused now.
+  if (known !== undefined && known.state !== 'left-out') return resume(api, plan, update, path, known);
   try {
     return await api.putUpdate(plan, update, path);
   } catch (error) {

@@ -10,6 +10,7 @@ import { blobOf, storeBytes } from '../files/stored-file.js';
 import type { App } from '../http/app-type.js';
 import { fileRecordSchema, keyOf } from '../rounds/stored-round.js';
 import { changeJson, listJson, readJson } from '../state/json-state.js';
+import { ENROLMENT_PREFIX, ROSTER_KEY } from '../state/keys.js';
 import { requireFound } from './found.js';
 
 export const FLEET_ACCESS: AccessTable = {
@@ -23,9 +24,6 @@ export const FLEET_ACCESS: AccessTable = {
 /** A roster of 65,536 clients has some ten mebibytes. */
 const MAX_ROSTER_BYTES = 32 << 20;
 const MAX_ENROLMENT_BYTES = 64 << 10;
-
-export const ROSTER_KEY = 'roster';
-const PREFIX = 'enrolment';
 
 const enrolmentRecordSchema = fileRecordSchema.extend({
   role: z.string(),
@@ -101,7 +99,7 @@ export function registerFleetRoutes(app: App, context: ServerContext): void {
         ...(body.epoch !== undefined && { epoch: body.epoch }),
       };
       // One for each member: who asks again replaces what it asked before, and cannot fill the store.
-      const key = `${PREFIX}.${keyOf('round', `${body.role}-${body.id}`).slice('round.'.length)}`;
+      const key = `${ENROLMENT_PREFIX}.${keyOf('round', `${body.role}-${body.id}`).slice('round.'.length)}`;
       await changeJson(store.state, enrolmentRecordSchema, key, () => record);
       const { file: _, fingerprint, ...shown } = record;
       return reply.code(202).send({ enrolment: fingerprint, ...shown });
@@ -119,7 +117,7 @@ export function registerFleetRoutes(app: App, context: ServerContext): void {
     },
     async () => {
       const enrolments: z.infer<typeof enrolmentSchema>[] = [];
-      for await (const { value } of listJson(store.state, enrolmentRecordSchema, PREFIX)) {
+      for await (const { value } of listJson(store.state, enrolmentRecordSchema, ENROLMENT_PREFIX)) {
         const { file: _, fingerprint, ...shown } = value;
         enrolments.push({ enrolment: fingerprint, ...shown });
       }
@@ -131,7 +129,7 @@ export function registerFleetRoutes(app: App, context: ServerContext): void {
     '/v1/enrolments/:enrolment',
     { schema: { summary: 'An enrolment, for fleet enroll', tags: ['fleet'], params: enrolmentParams } },
     async (request, reply) => {
-      for await (const { value } of listJson(store.state, enrolmentRecordSchema, PREFIX)) {
+      for await (const { value } of listJson(store.state, enrolmentRecordSchema, ENROLMENT_PREFIX)) {
         if (value.fingerprint === request.params.enrolment)
           return sendStored(request, reply, store.blobs, value);
       }

@@ -10,6 +10,7 @@ import type { App } from '../http/app-type.js';
 import { idParam, releaseParams } from '../http/params.js';
 import { type FileRecord, fileRecordSchema } from '../rounds/stored-round.js';
 import { createJson, listJson, readJson } from '../state/json-state.js';
+import { RELEASE_PREFIX } from '../state/keys.js';
 import { requireFound } from './found.js';
 
 export const RELEASE_ACCESS: AccessTable = {
@@ -19,7 +20,6 @@ export const RELEASE_ACCESS: AccessTable = {
   'GET /v1/releases/:counter': { allow: ['client', 'owner'] },
 };
 
-const PREFIX = 'release';
 const MAX_RELEASE_BYTES = 2 ** 32;
 /** The list of recipients is in the header. */
 const MAX_RELEASE_ENVELOPE_BYTES = 17 << 20;
@@ -86,7 +86,7 @@ export function registerReleaseRoutes(app: App, context: ServerContext): void {
         policy,
         ...(round !== undefined && { plan: hex(round.plan) }),
       };
-      const key = `${PREFIX}.${counter}`;
+      const key = `${RELEASE_PREFIX}.${counter}`;
       if (!(await createJson(store.state, key, record))) {
         const earlier = await readJson(store.state, releaseRecordSchema, key);
         if (earlier?.value.fingerprint !== record.fingerprint) {
@@ -106,7 +106,7 @@ export function registerReleaseRoutes(app: App, context: ServerContext): void {
 
   async function releases(policy?: string): Promise<ReleaseRecord[]> {
     const found: ReleaseRecord[] = [];
-    for await (const { value } of listJson(store.state, releaseRecordSchema, PREFIX)) {
+    for await (const { value } of listJson(store.state, releaseRecordSchema, RELEASE_PREFIX)) {
       if (policy === undefined || value.policy === policy) found.push(value);
     }
     return found.sort((a, b) => b.counter - a.counter);
@@ -138,7 +138,11 @@ export function registerReleaseRoutes(app: App, context: ServerContext): void {
     '/v1/releases/:counter',
     { schema: { summary: 'A release', tags: ['releases'], params: releaseParams } },
     async (request, reply) => {
-      const record = await readJson(store.state, releaseRecordSchema, `${PREFIX}.${request.params.counter}`);
+      const record = await readJson(
+        store.state,
+        releaseRecordSchema,
+        `${RELEASE_PREFIX}.${request.params.counter}`,
+      );
       return sendStored(request, reply, store.blobs, requireFound(record, 'release').value);
     },
   );

@@ -1,0 +1,62 @@
+/** Answering for one set: everything is downloaded first, so that a key is unlocked for moments only. */
+import { join } from 'node:path';
+import { answerRound, type CustodianAnswer } from '../../custody/custodian.js';
+import { openCustodian } from '../../custody/custodian-directory.js';
+import { hex } from '../../custody/fields.js';
+import { readPlanToServe } from '../../custody/role-plan.js';
+import { VerificationError } from '../../errors.js';
+import { openContainer } from '../../package/reader.js';
+import type { AgentDirectory } from '../agent-directory.js';
+import type { FleetApi } from '../api/fleet-api.js';
+import type { ItemOf } from '../api/work-items.js';
+
+/** What the custodian itself made of it: the connection's failures are thrown instead. */
+export type Verdict = { readonly answer: CustodianAnswer } | { readonly refusal: unknown };
+
+/**
+ * @throws what the API throws
+ */
+export async function answerFor(
+  { plan, aggregate: expected }: ItemOf<'answer'>,
+  custodianDirectory: string,
+  api: Pick<FleetApi, 'plan' | 'downloadAggregate'>,
+  directory: AgentDirectory,
+): Promise<Verdict> {
+  return directory.withTemporary(async (temporary) => {
+    const planFile = await api.plan(plan);
+    const aggregateFile = join(temporary, 'aggregate.tga');
+    await api.downloadAggregate(plan, aggregateFile);
+    try {
+      return { answer: await answerFiles(custodianDirectory, plan, planFile, expected, aggregateFile) };
+    } catch (refusal) {
+      return { refusal };
+    }
+  });
+}
+
+async function answerFiles(
+  custodianDirectory: string,
+  planHex: string,
+  planFile: Uint8Array,
+  expected: string,
+  aggregateFile: string,
+): Promise<CustodianAnswer> {
+  const opened = await openCustodian(custodianDirectory);
+  try {
+    const plan = await readPlanToServe(custodianDirectory, planFile, opened.role.roster);
+    const aggregate = await openContainer(aggregateFile, 'aggregate');
+    try {
+      if (hex(plan.fingerprint) !== planHex || hex(aggregate.fingerprint) !== expected) {
+        throw new VerificationError(
+          'agent.wrong-file',
+          `The service gave another plan or aggregate than it asks an answer for (plan ${planHex}). Nothing was answered.`,
+        );
+      }
+      return await answerRound(opened.custodian, plan, aggregate);
+    } finally {
+      await aggregate.close();
+    }
+  } finally {
+    opened.close();
+  }
+}

@@ -1,0 +1,61 @@
+/** Which blobs of the service may go, and letting them go: ciphertexts of rounds that were closed some rounds ago. */
+import { z } from 'zod';
+import { hasEnded } from '../../round/machine/phases.js';
+import { sentUpdates } from '../../round/machine/state.js';
+import type { RetentionPolicy, RoundBlobs } from '../../store/retention.js';
+import { type SweepReport, sweepBlobs } from '../../store/retention-sweep.js';
+import type { StateStore } from '../../store/store.js';
+import type { ServerContext } from '../context.js';
+import { storedFileSchema } from '../files/stored-file.js';
+import { readJson } from '../state/json-state.js';
+import { ENROLMENT_PREFIX, RELEASE_PREFIX, ROSTER_KEY } from '../state/keys.js';
+import { readFileRecord } from './stored-round.js';
+
+export const DEFAULT_RETENTION: RetentionPolicy = { closedRounds: 3, graceMs: 24 * 3_600_000 };
+
+const anyFileSchema = z.looseObject({ file: storedFileSchema });
+
+/** What is no round's: the roster, enrolments, releases. */
+async function othersBlobs(state: StateStore): Promise<RoundBlobs> {
+  const records: string[] = [];
+  for (const prefix of [ROSTER_KEY, ENROLMENT_PREFIX, RELEASE_PREFIX]) {
+    const keys = [prefix];
+    for await (const { key } of state.list(prefix)) keys.push(key);
+    for (const key of keys) {
+      const stored = await readJson(state, anyFileSchema, key);
+      records.push(...(stored?.value.file ?? []).map(({ digest }) => digest));
+    }
+  }
+  return { closedAtMs: undefined, ciphertexts: [], records };
+}
+
+/** Every blob that something refers to, round by round. */
+async function referredBlobs({ store, rounds, intake }: ServerContext): Promise<readonly RoundBlobs[]> {
+  const found: RoundBlobs[] = [await othersBlobs(store.state)];
+  for await (const { plan, state } of rounds.list()) {
+    const record = async (
+      ...at: Parameters<typeof readFileRecord> extends [unknown, ...infer Rest] ? Rest : never
+    ) => ((await readFileRecord(store.state, ...at))?.file ?? []).map(({ digest }) => digest);
+    const answers = await Promise.all(
+      state.answers.map(({ custodian }) => record('answer', plan, custodian)),
+    );
+    const ciphertexts: string[] = await record('aggregate', plan);
+    for (const { update } of sentUpdates(state)) {
+      const upload = await intake.find(plan, update.fingerprint);
+      ciphertexts.push(...(upload?.file ?? []).map(({ digest }) => digest));
+    }
+    const closed = state.close !== undefined && hasEnded(state.phase);
+    const atMs = state.enteredAtMs.failed ?? state.enteredAtMs.opened ?? 0;
+    found.push({
+      closedAtMs: closed ? atMs : undefined,
+      ciphertexts,
+      records: [...(await record('plan', plan)), ...(await record('close', plan)), ...answers.flat()],
+    });
+  }
+  return found;
+}
+
+/** Removes what `policy` lets go. Never a round's ciphertexts before its close record. */
+export function collectGarbage(context: ServerContext, policy: RetentionPolicy): Promise<SweepReport> {
+  return sweepBlobs(context.store, () => referredBlobs(context), policy);
+}
