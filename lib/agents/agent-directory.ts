@@ -21,10 +21,7 @@ export class AgentDirectory {
    *
    * @throws EnvironmentError `storage.busy` where another agent has been running for two minutes; `storage.*`
    */
-  static async use<T>(
-    roleDirectory: string,
-    body: (directory: AgentDirectory) => Promise<T>,
-  ): Promise<T> {
+  static async use<T>(roleDirectory: string, body: (directory: AgentDirectory) => Promise<T>): Promise<T> {
     const path = join(roleDirectory, DIRECTORY);
     await createPrivateDirectory(path);
     return withDirectoryLock(path, async () => {

@@ -21,7 +21,7 @@ export interface ItemAttempt {
 export async function attemptItem(
   { log, retries }: { readonly log: AgentLog; readonly retries: RetrySchedule },
   { key, event, fields }: ItemAttempt,
-  work: () => Promise<void | 'final'>,
+  work: () => Promise<unknown>,
 ): Promise<boolean> {
   if (!retries.isDue(key)) return false;
   try {

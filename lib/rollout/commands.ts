@@ -167,7 +167,7 @@ export function rollBack(state: RolloutState): Transition {
       `${releaseName(supersededBy)} has taken the place of ${releaseName(state.plan.release)}: roll that one back.`,
     );
   }
-  if (phase.name === 'pending') throw notNow(state, 'roll back', 'Nobody was offered it: abort it.');
+  if (phase.name === 'pending') throw notNow(state, 'roll back', 'It was offered to nobody: abort it.');
   if (!isWatched(phase) && phase.name !== 'full') throw notNow(state, 'roll back', 'It has ended.');
   return beginRollback(state, 'command');
 }

@@ -70,12 +70,17 @@ function* planFaults(plan: {
   readonly steps: readonly RolloutStep[];
   readonly clients: readonly string[];
   readonly analysisIntervalSeconds: number;
-  readonly carried?: { readonly clients: readonly string[] } | undefined;
+  readonly carried?:
+    | { readonly clients: readonly string[]; readonly adapterFingerprints: readonly string[] }
+    | undefined;
 }): Generator<string, void, void> {
   const { release, previous, steps } = plan;
   const recipients = new Set(plan.clients);
   if (plan.carried?.clients.some((client) => !recipients.has(client)) === true) {
     yield 'a client that may run the superseded release is no recipient of this one';
+  }
+  if (plan.carried?.adapterFingerprints.includes(previous.adapterFingerprint) === true) {
+    yield 'the adapter of the previous release cannot be one to withdraw';
   }
   const percents = steps.map(({ percent }) => percent);
   const canaryPercent = percents[0] ?? 0;

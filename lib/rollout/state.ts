@@ -218,10 +218,8 @@ export function stepMembers(state: RolloutState): RolloutClient[] {
 }
 
 /** Adapters that a rollback of this rollout withdraws, ascending. */
-export function adaptersToWithdraw({ release, previous, carried }: RolloutPlan): string[] {
-  const newer = new Set([release.adapterFingerprint, ...(carried?.adapterFingerprints ?? [])]);
-  newer.delete(previous.adapterFingerprint);
-  return [...newer].sort();
+export function adaptersToWithdraw({ release, carried }: RolloutPlan): string[] {
+  return [...new Set([release.adapterFingerprint, ...(carried?.adapterFingerprints ?? [])])].sort();
 }
 
 /** What the server gives a client, and what its report is held against; undefined for one that is not enrolled. */

@@ -5,6 +5,7 @@ import type { Store } from '../store/store.js';
 import { readAll } from './files/bodies.js';
 import { readStored } from './files/stored-file.js';
 import type { ServedFleet } from './fleet/fleet.js';
+import type { HealthBook } from './rounds/health-book.js';
 import type { RoundService } from './rounds/round-service.js';
 import type { RoundConfig } from './rounds/round-settings.js';
 import { readFileRecord } from './rounds/stored-round.js';
@@ -15,6 +16,7 @@ export interface ServerContext {
   readonly fleet: ServedFleet;
   readonly rounds: RoundService;
   readonly intake: UpdateIntake;
+  readonly health: HealthBook;
   readonly roundConfig: RoundConfig;
 }
 

@@ -12,6 +12,7 @@ import { ServedFleet } from './fleet/fleet.js';
 import { type AppOptions, createApp } from './http/app.js';
 import type { App } from './http/app-type.js';
 import { shutDown } from './http/shutdown.js';
+import { HealthBook } from './rounds/health-book.js';
 import { collectGarbage, DEFAULT_RETENTION } from './rounds/retention.js';
 import { RoundService } from './rounds/round-service.js';
 import { DEFAULT_ROUND_CONFIG, type RoundConfig } from './rounds/round-settings.js';
@@ -87,9 +88,17 @@ export class Service {
       const tokens = new BearerTokens(new StoredTokens(store.state));
       const app = await createApp({ ...appOptions, access: SERVICE_ACCESS, directory: fleet.keys, tokens });
       const onError = (error: unknown): void => app.log.error({ err: error }, 'in the background');
-      const rounds = new RoundService({ store, onError });
+      const health = new HealthBook(store.state);
+      const rounds = new RoundService({
+        store,
+        onError,
+        onEffect: async (_plan, { settings: { key } }, effect) => {
+          if (effect.type === 'record-health')
+            await health.record({ ...key, observations: effect.observations });
+        },
+      });
       const intake = new UpdateIntake(store, policy);
-      const context: ServerContext = { store, fleet, rounds, intake, roundConfig };
+      const context: ServerContext = { store, fleet, rounds, intake, health, roundConfig };
       const worker = new SumWorker({
         store,
         rounds,

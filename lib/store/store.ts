@@ -112,7 +112,7 @@ export interface BlobStore {
 export interface Task {
   readonly id: string;
   readonly payload: Uint8Array;
-  /** 1 at the first delivery. */
+  /** 1 at the first delivery. One that was lost on its way here counts. */
   readonly attempt: number;
   /**
    * Starts the lease again. Call it after a third of the lease: near its end it may count as over.

@@ -104,15 +104,29 @@ describe('a rollout from canary to full', () => {
     expect(rollout.state.phase).to.deep.equal({ name: 'progressing', step: 1 });
   });
 
-  it('leaves no step while too few of its clients report', () => {
+  it('leaves no step while too few of its clients report, however good what the others say is', () => {
     const rollout = canary(50);
-    const [first] = rollout.members();
+    const [crashed, offline, ...reporting] = rollout.members();
     for (let tick = 0; tick < 2; tick += 1) {
-      for (const client of rollout.members()) if (client !== first) rollout.confirm(client, CANDIDATE);
-      rollout.telemetry(first as string, GOOD);
+      for (const client of [crashed, offline]) rollout.confirm(client as string, CANDIDATE);
+      for (const client of reporting) rollout.telemetry(client, GOOD);
       rollout.tick();
     }
+    expect(rollout.state.step?.conclusion).to.equal('passed');
     expect(rollout.state.phase.name).to.equal('canary');
+    rollout.telemetry(crashed as string, { episodes: 0, successes: 0, violations: 0, collisions: 0 });
+    rollout.tick(1);
+    expect(rollout.state.phase.name).to.equal('progressing');
+  });
+
+  it('carries no telemetry over into the step that an operator promotes to', () => {
+    const rollout = canary(1);
+    for (const client of rollout.members()) rollout.telemetry(client, GOOD);
+    rollout.send({ type: 'promote', fromStep: 0 });
+    rollout.tick();
+    rollout.tick();
+    expect(rollout.state.step?.conclusion).to.equal(undefined);
+    expect(rollout.state.phase).to.deep.equal({ name: 'progressing', step: 1 });
   });
 
   it('counts telemetry of the release alone, once, and from those alone that were offered it', async () => {

@@ -5,6 +5,7 @@ import {
   parseRolloutHistory,
   recordRollout,
 } from '../../lib/rollout/history.js';
+import { parseRolloutPlan } from '../../lib/rollout/plan.js';
 import { startRollout, supersedeRollout } from '../../lib/rollout/start.js';
 import { expectedRelease } from '../../lib/rollout/state.js';
 import { expectRefusal } from '../support/refusals.js';
@@ -133,6 +134,24 @@ describe('a newer release that supersedes one in its canary', () => {
     for (const id of clientIds(20)) {
       expect(expectedRelease(state, id)).to.deep.equal(before.includes(id) ? newer : PREVIOUS);
     }
+  });
+
+  it('watches the clients that it takes over from its first state on', () => {
+    const carried = {
+      release: CANDIDATE,
+      clients: ['robot-003'],
+      adapterFingerprints: [CANDIDATE.adapterFingerprint],
+    };
+    const plan = parseRolloutPlan({ ...testPlan(20, { release: newer }), carried });
+    const pending = new RolloutDriver(plan);
+    expect(expectedRelease(pending.state, 'robot-003')).to.deep.equal(CANDIDATE);
+    expect(expectedRelease(pending.state, 'robot-004')).to.deep.equal(PREVIOUS);
+    // They may run an adapter that nobody wants any more: without a verdict too, they have to go back.
+    pending.verdict('failed');
+    expect(pending.state.phase.name).to.equal('rolling-back');
+    const aborted = new RolloutDriver(plan);
+    aborted.send({ type: 'abort' });
+    expect(aborted.state.phase.name).to.equal('rolling-back');
   });
 
   it('withdraws both adapters where it is rolled back itself', () => {

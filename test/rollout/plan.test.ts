@@ -69,6 +69,14 @@ describe('a rollout plan', () => {
           adapterFingerprints: [CANDIDATE.adapterFingerprint],
         },
       },
+      {
+        ...plan,
+        carried: {
+          release: CANDIDATE,
+          clients: ['robot-001'],
+          adapterFingerprints: [PREVIOUS.adapterFingerprint],
+        },
+      },
       { ...plan, unknown: 1 },
     ]) {
       await expectRefusal('rollout.bad-plan', () => parseRolloutPlan(broken));

@@ -74,7 +74,10 @@ async function receive(
   };
   try {
     const headers = start > 0 ? { range: `bytes=${start}-` } : {};
-    const response = await openFrom(headers as Record<string, string>, AbortSignal.any([signal, silence.signal]));
+    const response = await openFrom(
+      headers as Record<string, string>,
+      AbortSignal.any([signal, silence.signal]),
+    );
     let position = response.status === 206 ? start : 0;
     const expected = position + Number(response.headers.get('content-length') ?? Number.NaN);
     heard();
@@ -94,7 +97,9 @@ async function receive(
   }
 }
 
-async function* brokenAsSuch(body: AsyncIterable<Uint8Array> | readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+async function* brokenAsSuch(
+  body: AsyncIterable<Uint8Array> | readonly Uint8Array[],
+): AsyncGenerator<Uint8Array> {
   try {
     yield* body;
   } catch (cause) {

@@ -64,8 +64,15 @@ export class HttpFleetApi implements FleetApi {
   }
 
   async enrol(enrolment: Uint8Array): Promise<void> {
-    const call = { method: 'POST', path: '/v1/enrolments', body: bytesBody(enrolment), ...this.#options } as const;
-    await this.#client.request({ ...call, integrity: 'content-digest' }, (response) => response.arrayBuffer());
+    const call = {
+      method: 'POST',
+      path: '/v1/enrolments',
+      body: bytesBody(enrolment),
+      ...this.#options,
+    } as const;
+    await this.#client.request({ ...call, integrity: 'content-digest' }, (response) =>
+      response.arrayBuffer(),
+    );
   }
 
   plan(plan: string): Promise<Uint8Array> {
@@ -132,9 +139,7 @@ export class HttpFleetApi implements FleetApi {
   }
 
   close(plan: string): Promise<Uint8Array | undefined> {
-    return ifThere(() =>
-      this.#client.getBytes(`/v1/rounds/${plan}/close`, MAX_CLOSE_BYTES, this.#options),
-    );
+    return ifThere(() => this.#client.getBytes(`/v1/rounds/${plan}/close`, MAX_CLOSE_BYTES, this.#options));
   }
 
   async putClose(plan: string, record: Uint8Array): Promise<void> {

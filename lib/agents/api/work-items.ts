@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { idSchema, roundSchema, unixMsSchema } from '../../package/messages/common.js';
 
 /** Paths and file names are made of it. */
-export const fingerprintSchema = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
+export const fingerprintSchema = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
 
 const plan = fingerprintSchema;
 

@@ -71,25 +71,29 @@ export class CustodianAgent {
     const { custodianDirectory, custodian } = this.options;
     const { plan, set } = item;
     const key = `answer ${plan} ${set}`;
-    await attemptItem(this.with_, { key, event: 'custodian.not-answered', fields: { plan, set } }, async () => {
-      const verdict = await answerFor(item, custodianDirectory, api, directory);
-      if ('answer' in verdict) {
-        const { answer, replayed, contributors } = verdict.answer;
-        await api.putAnswer(plan, custodian, answer);
-        log.write('info', 'custodian.answered', { plan, set, contributors, replayed });
-        return undefined;
-      }
-      const { refusal } = verdict;
-      if (isOwnRefusal(refusal)) {
-        const reason = oneLine(refusal.message, MAX_REASON_CHARACTERS);
-        await api.refuseAnswer(plan, custodian, refusal.code, reason);
-        if (FINAL_AREAS.includes(refusal.code.split('.', 1)[0] ?? '')) {
-          log.write('error', 'custodian.refused', { plan, set, code: refusal.code, message: reason });
-          return 'final';
+    await attemptItem(
+      this.with_,
+      { key, event: 'custodian.not-answered', fields: { plan, set } },
+      async () => {
+        const verdict = await answerFor(item, custodianDirectory, api, directory);
+        if ('answer' in verdict) {
+          const { answer, replayed, contributors } = verdict.answer;
+          await api.putAnswer(plan, custodian, answer);
+          log.write('info', 'custodian.answered', { plan, set, contributors, replayed });
+          return undefined;
         }
-      }
-      throw refusal;
-    });
+        const { refusal } = verdict;
+        if (isOwnRefusal(refusal)) {
+          const reason = oneLine(refusal.message, MAX_REASON_CHARACTERS);
+          await api.refuseAnswer(plan, custodian, refusal.code, reason);
+          if (FINAL_AREAS.includes(refusal.code.split('.', 1)[0] ?? '')) {
+            log.write('error', 'custodian.refused', { plan, set, code: refusal.code, message: reason });
+            return 'final';
+          }
+        }
+        throw refusal;
+      },
+    );
   }
 
   async #rotate(): Promise<void> {

@@ -12,7 +12,7 @@ import type { AgentDirectory } from '../agent-directory.js';
 import type { AgentLog } from '../agent-log.js';
 import type { FleetApi } from '../api/fleet-api.js';
 import { type UploadApi, uploadUpdate } from '../api/upload.js';
-import { type ItemOf, itemsOf } from '../api/work-items.js';
+import { type ItemOf, itemsOf, type WorkItem } from '../api/work-items.js';
 import { attemptItem } from '../items.js';
 import type { RetrySchedule } from '../retry-schedule.js';
 import { currentRoster, type RosterSync } from '../roster-sync.js';
@@ -103,9 +103,9 @@ export class Robot {
     await this.#prune();
   }
 
-  #isOurs(item: { readonly policy?: unknown }): boolean {
+  #isOurs(item: WorkItem): boolean {
     const { policyName } = this.options;
-    return policyName === undefined || item.policy === undefined || item.policy === policyName;
+    return policyName === undefined || item.kind !== 'seal' || item.policy === policyName;
   }
 
   async #lookAtTrainer(): Promise<void> {
@@ -152,7 +152,12 @@ export class Robot {
       const file = await this.with_.api.close(plan);
       if (file === undefined) return;
       const { clientDirectory } = this.options;
-      const outcome = await takeCloseRecord(clientDirectory, await currentRoster(clientDirectory), plan, file);
+      const outcome = await takeCloseRecord(
+        clientDirectory,
+        await currentRoster(clientDirectory),
+        plan,
+        file,
+      );
       const sent = await this.sent.find(plan);
       if (outcome.outcome === 'opened' && sent !== undefined) await this.snapshots.remove(sent.snapshot);
       await this.sent.remove(plan);

@@ -14,6 +14,11 @@ import { OBSERVATIONS, type Observation } from './observations.js';
 
 export const HEALTH_SCHEMA_VERSION = 1;
 
+/** What a client scores of whom nothing is known, or no longer. */
+const PRIOR_SCORE = 0.75;
+/** As many observations that is worth. */
+const PRIOR_WEIGHT = 1;
+
 /** Counts decay towards a sum of 1 / (1 - 2^(-1 / half-life)) at most, which is below this for every half-life. */
 const weightSchema = z.number().min(0).max(2_000_000);
 
@@ -46,15 +51,10 @@ export const healthSettingsSchema = z
     resumeAbove: z.number().min(0).max(1),
   })
   .refine(({ suspendBelow, resumeAbove }) => suspendBelow < resumeAbove && resumeAbove < PRIOR_SCORE, {
-    error: `must have suspendBelow < resumeAbove < ${0.75}: a suspended client's score returns to that, and no further`,
+    error: `must have suspendBelow < resumeAbove < ${PRIOR_SCORE}: a suspended client's score returns to that, and no further`,
   });
 
 export type HealthSettings = Readonly<z.infer<typeof healthSettingsSchema>>;
-
-/** What a client scores of whom nothing is known, or no longer. */
-const PRIOR_SCORE = 0.75;
-/** As many observations that is worth. */
-const PRIOR_WEIGHT = 1;
 
 /**
  * What a round is worth. Absence costs the others the wait until the deadline, lateness the service a look at an update
@@ -84,14 +84,13 @@ export function observe(
   requireSettings(settings);
   if (health !== undefined && round <= health.lastRound) return health;
   const counts = decayed(health, round, settings);
-  const observed: ClientHealth = {
+  return {
     schemaVersion: HEALTH_SCHEMA_VERSION,
     counts: { ...counts, [kind]: counts[kind] + 1 },
     observedRounds: (health?.observedRounds ?? 0) + 1,
     lastRound: round,
     suspended: health?.suspended ?? false,
   };
-  return observed;
 }
 
 /**
@@ -193,7 +192,7 @@ export function decodeClientHealth(bytes: Uint8Array): ClientHealth {
   } catch (cause) {
     throw new FormatError(
       'health.malformed',
-      'The record of a client’s health is damaged. Remove it: the client starts anew.',
+      "The record of a client's health is damaged. Remove it: the client starts anew.",
       { cause },
     );
   }

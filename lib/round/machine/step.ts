@@ -26,7 +26,7 @@ export interface Step {
 /**
  * Takes one event, after what its time has brought due: a deadline that has passed holds, whether or not a timer said so.
  *
- * A refused event changes nothing else but the list of refused updates.
+ * A refused event changes nothing else but the list of refused updates. Nothing is thrown for an event of the right form.
  */
 export function stepRound(state: RoundState, event: RoundEvent): Step {
   const now = passTime(state, event.atMs);

@@ -12,7 +12,8 @@ import type { Recipient } from './create-release.js';
 export async function activeRecipients(directory: string, roster: TrustedRoster): Promise<Recipient[]> {
   const recipients: Recipient[] = [];
   for (const { id, status } of roster.body.clients) {
-    if (status === 'active') recipients.push({ client: id, kem: await readEnrolledKem(directory, roster, id) });
+    if (status === 'active')
+      recipients.push({ client: id, kem: await readEnrolledKem(directory, roster, id) });
   }
   return recipients;
 }

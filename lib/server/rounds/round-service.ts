@@ -14,6 +14,7 @@ import { stepThrough } from '../../round/machine/step.js';
 import type { Store } from '../../store/store.js';
 import { keyOf } from './stored-round.js';
 
+/** Of tasks `PLAN.ATTEMPT`: an id is not used again. */
 export const SUM_QUEUE = 'sum';
 
 export interface RoundServiceOptions {
@@ -180,8 +181,9 @@ export class RoundService {
     for (const effect of outstandingEffects(state)) {
       try {
         if (effect.type === 'set-timer') this.#setTimer(plan, effect.atMs);
-        else if (effect.type === 'start-sum') await store.queue.push(SUM_QUEUE, plan, new Uint8Array());
-        else await onEffect?.(plan, state, effect);
+        else if (effect.type === 'start-sum') {
+          await store.queue.push(SUM_QUEUE, `${plan}.${effect.attempt}`, new Uint8Array());
+        } else await onEffect?.(plan, state, effect);
       } catch (error) {
         // The change itself is stored.
         onError(error);

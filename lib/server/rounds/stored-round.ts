@@ -4,6 +4,7 @@ import { idSchema } from '../../package/messages/common.js';
 import type { StateStore } from '../../store/store.js';
 import { type StoredFile, storedFileSchema } from '../files/stored-file.js';
 import { createJson, readJson } from '../state/json-state.js';
+import { keySegment } from '../state/keys.js';
 
 /** One state key below which a kind of record lies: one record for each plan, and below it for each id. */
 export const KEYS = {
@@ -34,8 +35,7 @@ export const uploadRecordSchema = z.strictObject({
 export type UploadRecord = z.infer<typeof uploadRecordSchema>;
 
 export function keyOf(kind: RecordKind, ...names: readonly string[]): string {
-  // A custodian's id may hold dots, which separate the parts of a key.
-  return [KEYS[kind], ...names.map((name) => name.replaceAll('_', '__').replaceAll('.', '_d'))].join('.');
+  return [KEYS[kind], ...names.map(keySegment)].join('.');
 }
 
 export async function readFileRecord(

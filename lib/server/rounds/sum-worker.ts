@@ -74,7 +74,7 @@ export class SumWorker {
 
   async #work(task: Task): Promise<void> {
     const { rounds, leaseMs, onError } = this.#options;
-    const plan = task.id;
+    const [plan = ''] = task.id.split('.');
     const state = await rounds.read(plan);
     if (state?.sum === undefined || state.aggregate !== undefined || hasEnded(state.phase)) {
       await task.done();

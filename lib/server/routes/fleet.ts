@@ -8,9 +8,9 @@ import type { ServerContext } from '../context.js';
 import { readAll, sendStored, streamOf } from '../files/bodies.js';
 import { blobOf, storeBytes } from '../files/stored-file.js';
 import type { App } from '../http/app-type.js';
-import { fileRecordSchema, keyOf } from '../rounds/stored-round.js';
+import { fileRecordSchema } from '../rounds/stored-round.js';
 import { changeJson, listJson, readJson } from '../state/json-state.js';
-import { ENROLMENT_PREFIX, ROSTER_KEY } from '../state/keys.js';
+import { ENROLMENT_PREFIX, keySegment, ROSTER_KEY } from '../state/keys.js';
 import { requireFound } from './found.js';
 
 export const FLEET_ACCESS: AccessTable = {
@@ -99,7 +99,7 @@ export function registerFleetRoutes(app: App, context: ServerContext): void {
         ...(body.epoch !== undefined && { epoch: body.epoch }),
       };
       // One for each member: who asks again replaces what it asked before, and cannot fill the store.
-      const key = `${ENROLMENT_PREFIX}.${keyOf('round', `${body.role}-${body.id}`).slice('round.'.length)}`;
+      const key = `${ENROLMENT_PREFIX}.${keySegment(`${body.role}-${body.id}`)}`;
       await changeJson(store.state, enrolmentRecordSchema, key, () => record);
       const { file: _, fingerprint, ...shown } = record;
       return reply.code(202).send({ enrolment: fingerprint, ...shown });

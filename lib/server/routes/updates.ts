@@ -46,10 +46,10 @@ function progressOf(state: RoundState, fingerprint: string, missing: readonly nu
   }
   if (sent !== undefined) return { state: 'received', missing: [] };
   const refusal = state.refusals.find((each) => each.fingerprint === fingerprint);
-  if (refusal !== undefined) {
-    return { state: 'left-out', missing: [...missing], code: refusal.code, reason: refusal.reason };
-  }
-  return { state: missing.length > 0 ? 'incomplete' : 'complete', missing: [...missing] };
+  const why = refusal === undefined ? {} : { code: refusal.code, reason: refusal.reason };
+  // An attempt that did not hold is no verdict: what is missing can still be sent.
+  if (missing.length > 0) return { state: 'incomplete', missing: [...missing], ...why };
+  return { state: refusal === undefined ? 'complete' : 'left-out', missing: [], ...why };
 }
 
 export function registerUpdateRoutes(app: App, context: ServerContext): void {

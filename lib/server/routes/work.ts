@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { outstandingEffects } from '../../round/machine/effects.js';
 import { hasEnded } from '../../round/machine/phases.js';
+import { lineageSchema } from '../../round/machine/settings.js';
 import type { RoundState } from '../../round/machine/state.js';
 import type { AccessTable } from '../auth/access.js';
 import type { Actor } from '../auth/actor.js';
@@ -37,7 +38,10 @@ export const workItemSchema = z.discriminatedUnion('kind', [
     cohort: z.string(),
     round: z.int(),
     notBeforeMs: z.int(),
-    clients: z.array(z.string()).optional().describe('Of a half cohort: name them first (PUT /v1/cohorts)'),
+    half: z
+      .object({ clients: z.array(z.string()), lineage: lineageSchema })
+      .optional()
+      .describe('Of a burnt round: set the cohort up first (PUT /v1/cohorts)'),
   }),
   z.object({ kind: z.literal('suspend'), plan, clients: z.array(z.string()) }),
 ]);
@@ -84,9 +88,9 @@ function ownerWork(name: string, state: RoundState, isNewest: boolean): WorkItem
       items.push({ kind: 'plan', policy, cohort, round: round + 1, notBeforeMs });
     }
     if (effect.type === 'bisect') {
-      for (const { cohort, clients } of effect.cohorts) {
+      for (const { cohort, clients, lineage } of effect.cohorts) {
         const next = { policy, cohort, round: round + 1, notBeforeMs: effect.notBeforeMs };
-        items.push({ kind: 'plan', ...next, clients: [...clients] });
+        items.push({ kind: 'plan', ...next, half: { clients: [...clients], lineage } });
       }
     }
   }

@@ -1,4 +1,11 @@
-/** Keys of the store that are no round's. */
+/** Keys of the store, and how names become parts of them. */
 export const ROSTER_KEY = 'roster';
 export const ENROLMENT_PREFIX = 'enrolment';
 export const RELEASE_PREFIX = 'release';
+export const COHORT_PREFIX = 'cohort';
+export const HEALTH_PREFIX = 'health';
+
+/** A name as one part of a key: ids may hold dots, which separate parts. No two names give the same part. */
+export function keySegment(name: string): string {
+  return name.replaceAll('_', '__').replaceAll('.', '_d');
+}

@@ -1,0 +1,273 @@
+/**
+ * What runs at the owner: it plans rounds at the envelope's cadence, opens and closes them, and keeps roster and releases
+ * published. It is the only one that sees an average, and sends none of it to the service but encrypted to the fleet.
+ */
+import { join, resolve } from 'node:path';
+import type { ParameterSetName } from '../../lwe/parameters.js';
+import { openContainer } from '../../package/reader.js';
+import type { RolePolicyOptions } from '../../round/role-policy.js';
+import type { AgentDirectory } from '../agent-directory.js';
+import { type AgentLog, errorFields } from '../agent-log.js';
+import type { FleetApi } from '../api/fleet-api.js';
+import { type ItemOf, itemsOf, type WorkItem } from '../api/work-items.js';
+import { attemptItem } from '../items.js';
+import type { RetrySchedule } from '../retry-schedule.js';
+import { currentRoster } from '../roster-sync.js';
+import { currentAdapter, planningAdapters } from './adapters.js';
+import { burntReason, closeUnopened, fetchRound, type OpeningApi, openAndClose } from './opening.js';
+import { planOnce, type RoundToPlan } from './planning.js';
+import { Publisher, type PublishingApi, releaseRound } from './publishing.js';
+import { type OwnedRound, OwnedRounds } from './round-records.js';
+
+export interface OwnerAgentOptions {
+  readonly ownerDirectory: string;
+  readonly coordinatorDirectory: string;
+  /** The policy whose rounds this agent runs. */
+  readonly policyName: string;
+  /** Below it, the average of each round: `ROUND`, or `COHORT-ROUND` where the cohort is not "all". */
+  readonly outDirectory: string;
+  readonly like?: string | undefined;
+  readonly base?: string | undefined;
+  /** Recompute every sum from the signed updates: without it, integrity against the service is not claimed. */
+  readonly verify?: boolean;
+  /** `auto` releases every average at once; `manual` waits for `release create`, since gates come before. */
+  readonly release?: 'auto' | 'manual';
+  readonly rolePolicy?: RolePolicyOptions;
+  readonly parameterSet?: ParameterSetName | undefined;
+  readonly deadlineMs?: number | undefined;
+  readonly maxClients?: number | undefined;
+  /** How long to wait for the other custodians where the answers that there are do not open the round. */
+  readonly answerPatienceMs?: number;
+}
+
+export interface OwnerAgentDependencies {
+  readonly api: OpeningApi &
+    PublishingApi &
+    Pick<FleetApi, 'work' | 'rounds' | 'putPlan' | 'putCohort' | 'putClose'>;
+  readonly directory: AgentDirectory;
+  readonly log: AgentLog;
+  readonly retries: RetrySchedule;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+const FIRST_COHORT = 'all';
+const DEFAULT_ANSWER_PATIENCE_MS = 600_000;
+
+export class OwnerAgent {
+  readonly #now: () => number;
+  readonly #publisher: Publisher;
+  /** Rounds whose answers do not open them, since when. */
+  readonly #unopenable = new Map<string, number>();
+  /** Said once. */
+  readonly #mentioned = new Set<string>();
+
+  private constructor(
+    private readonly options: OwnerAgentOptions,
+    private readonly with_: OwnerAgentDependencies,
+    private readonly rounds: OwnedRounds,
+    private readonly plans: string,
+  ) {
+    this.#now = with_.now ?? Date.now;
+    this.#publisher = new Publisher(with_.api, options.ownerDirectory, options.policyName);
+  }
+
+  /** The caller holds the lock of the agent's directory. */
+  static async open(options: OwnerAgentOptions, dependencies: OwnerAgentDependencies): Promise<OwnerAgent> {
+    const { directory } = dependencies;
+    return new OwnerAgent(
+      options,
+      dependencies,
+      await OwnedRounds.open(directory),
+      await directory.below('plans'),
+    );
+  }
+
+  /** @throws failures of the connection */
+  async step(): Promise<void> {
+    await this.#publish();
+    const items = await this.with_.api.work();
+    for (const item of itemsOf(items, 'open')) await this.#open(item);
+    for (const item of itemsOf(items, 'close-failed')) await this.#closeFailed(item);
+    for (const item of itemsOf(items, 'release')) await this.#release(item);
+    for (const item of itemsOf(items, 'suspend')) this.#mentionSuspects(item);
+    for (const round of await this.#roundsToPlan(items)) await this.#plan(round);
+  }
+
+  async #publish(): Promise<void> {
+    const { log } = this.with_;
+    await attemptItem(this.with_, { key: 'roster', event: 'owner.roster-refused' }, async () => {
+      if (await this.#publisher.publishRoster()) log.write('info', 'owner.roster-published');
+    });
+    await attemptItem(this.with_, { key: 'releases', event: 'owner.release-refused' }, async () => {
+      const counter = await this.#publisher.publishNewestRelease();
+      if (counter !== undefined) log.write('info', 'owner.release-published', { counter });
+    });
+  }
+
+  /** What the service says is next; the first round, where it has none. */
+  async #roundsToPlan(items: readonly WorkItem[]): Promise<RoundToPlan[]> {
+    const { policyName } = this.options;
+    const listed = itemsOf(items, 'plan').filter(({ policy }) => policy === policyName);
+    // Two half cohorts that end at one time both name the cohort that they came from.
+    const due = new Map(
+      listed
+        .filter(({ notBeforeMs }) => this.#now() >= notBeforeMs)
+        .map(({ policy, cohort, round, clients }) => [
+          `${cohort} ${round}`,
+          { policy, cohort, round, ...(clients !== undefined && { clients }) },
+        ]),
+    );
+    if (listed.length > 0) return [...due.values()];
+    const known = (await this.with_.api.rounds()).filter(({ policy }) => policy === policyName);
+    if (known.length > 0) return [];
+    // A service that lost its store begins anew, but custodians answer for no round twice.
+    const last = (await this.rounds.list())
+      .filter(({ policy, cohort }) => policy === policyName && cohort === FIRST_COHORT)
+      .reduce((highest, { round }) => Math.max(highest, round), 0);
+    return [{ policy: policyName, cohort: FIRST_COHORT, round: last + 1 }];
+  }
+
+  async #plan(round: RoundToPlan): Promise<void> {
+    const { policy, cohort, clients } = round;
+    if (await this.#isKnownToService(round)) return;
+    const fields = { policy, cohort, round: round.round };
+    const key = `plan ${policy} ${cohort} ${round.round}`;
+    await attemptItem(this.with_, { key, event: 'owner.not-planned', fields }, async () => {
+      const { api, log } = this.with_;
+      const { ownerDirectory, coordinatorDirectory, rolePolicy = {} } = this.options;
+      const { parameterSet, deadlineMs, maxClients } = this.options;
+      const adapters = async () =>
+        planningAdapters(this.options, this.rounds, await currentRoster(ownerDirectory), policy);
+      const limits = { parameterSet, deadlineMs, maxClients };
+      const options = { ownerDirectory, coordinatorDirectory, rolePolicy, ...limits };
+      const { plan, file } = await planOnce(this.plans, round, adapters, options, this.#now());
+      if (clients !== undefined) await api.putCohort(cohort, clients);
+      await api.putPlan(plan, file);
+      await this.rounds.record({ plan, policy, cohort, round: round.round });
+      log.write('info', 'owner.planned', { ...fields, plan });
+    });
+  }
+
+  /** The service goes on naming the halves of a cohort until one of them is done. */
+  async #isKnownToService({ policy, cohort, round }: RoundToPlan): Promise<boolean> {
+    const own = (await this.rounds.list()).filter(
+      (each) => each.policy === policy && each.cohort === cohort && each.round === round,
+    );
+    if (own.length === 0) return false;
+    const known = new Set((await this.with_.api.rounds()).map(({ plan }) => plan));
+    return own.some(({ plan }) => known.has(plan));
+  }
+
+  async #open({ plan, answers }: ItemOf<'open'>): Promise<void> {
+    // With another answer, what did not open before may open.
+    const attempt = { key: `open ${plan} ${answers.length}`, event: 'owner.not-opened', fields: { plan } };
+    await attemptItem(this.with_, attempt, () =>
+      this.with_.directory.withTemporary(async (temporary) => {
+        const { verify = false, ownerDirectory, rolePolicy = {} } = this.options;
+        const { api, log } = this.with_;
+        const files = await fetchRound(api, plan, answers, verify, temporary);
+        const { base, out } = await this.#openingOf(plan, files.plan);
+        const request = { ownerDirectory, rolePolicy, planHex: plan, files, base, out };
+        try {
+          const { report, record } = await openAndClose(request);
+          await api.putClose(plan, record);
+          this.#unopenable.delete(plan);
+          const { contributors, verified, disagreeing } = report;
+          log.write('info', 'owner.opened', { plan, out, contributors, answers: report.answers, verified });
+          for (const custodian of disagreeing) {
+            log.write('warn', 'owner.answer-disagrees', { plan, custodian });
+          }
+        } catch (error) {
+          const reason = burntReason(error);
+          if (reason === undefined || (await this.#mayStillOpen(plan, answers.length))) throw error;
+          log.write('error', 'owner.round-burnt', { plan, ...errorFields(error) });
+          const closing = { ownerDirectory, rolePolicy, planHex: plan, plan: files.plan };
+          await api.putClose(plan, (await closeUnopened(closing, files.aggregate, reason)).record);
+        }
+      }),
+    );
+  }
+
+  /**
+   * One custodian that answers wrongly spoils a round of exactly the threshold's answers, and not one of more: the others
+   * are waited for before the clients' work is given up.
+   */
+  async #mayStillOpen(plan: string, answers: number): Promise<boolean> {
+    const { custodians } = (await currentRoster(this.options.ownerDirectory)).body;
+    const since = this.#unopenable.get(plan) ?? this.#now();
+    this.#unopenable.set(plan, since);
+    const { answerPatienceMs = DEFAULT_ANSWER_PATIENCE_MS } = this.options;
+    return answers < custodians.length && this.#now() - since < answerPatienceMs;
+  }
+
+  /** Decided once: opening again after a crash writes the same average to the same place. */
+  async #openingOf(plan: string, planFile: Uint8Array): Promise<{ base: string | undefined; out: string }> {
+    const known = (await this.rounds.find(plan)) ?? (await this.#roundOf(plan, planFile));
+    if (known.out !== undefined) return { base: known.base, out: known.out };
+    const { outDirectory, ownerDirectory } = this.options;
+    const roster = await currentRoster(ownerDirectory);
+    const current = await currentAdapter(this.options, this.rounds, roster, known.policy);
+    const name = known.cohort === FIRST_COHORT ? `${known.round}` : `${known.cohort}-${known.round}`;
+    const base = current && resolve(current);
+    const out = resolve(join(outDirectory, name));
+    await this.rounds.record({ ...known, ...(base !== undefined && { base }), out });
+    return { base, out };
+  }
+
+  async #closeFailed({ plan, reason }: ItemOf<'close-failed'>): Promise<void> {
+    const attempt = { key: `close ${plan}`, event: 'owner.not-closed', fields: { plan } };
+    await attemptItem(this.with_, attempt, async () => {
+      const { ownerDirectory, rolePolicy = {} } = this.options;
+      const { api, log } = this.with_;
+      const planFile = await api.plan(plan);
+      const closing = { ownerDirectory, rolePolicy, planHex: plan, plan: planFile };
+      const { record, opened } = await closeUnopened(closing, undefined, reason);
+      await api.putClose(plan, record);
+      log.write('warn', 'owner.closed', { plan, opened, reason });
+    });
+  }
+
+  async #release({ plan }: ItemOf<'release'>): Promise<void> {
+    const { release = 'manual', ownerDirectory, rolePolicy = {} } = this.options;
+    const { api, directory, log } = this.with_;
+    const round = await this.rounds.find(plan);
+    if (round === undefined || round.policy !== this.options.policyName) return;
+    if (release === 'manual') {
+      // Where the operator has made one, it is published above.
+      this.#mention(`release ${plan}`, 'owner.release-awaited', { plan, out: round.out });
+      return;
+    }
+    const attempt = { key: `release ${plan}`, event: 'owner.not-released', fields: { plan } };
+    await attemptItem(this.with_, attempt, async () => {
+      const { out: adapter } = round;
+      if (adapter === undefined) return;
+      const made = await this.#publisher.releaseOf(plan);
+      const counter =
+        made?.counter ??
+        (await directory.withTemporary(async (temporary) => {
+          const out = join(temporary, 'release.tgr');
+          return releaseRound({ ownerDirectory, rolePolicy, plan: await api.plan(plan), adapter, out });
+        }));
+      await this.#publisher.publish(counter);
+      log.write('info', 'owner.released', { plan, counter });
+    });
+  }
+
+  #mentionSuspects({ plan, clients }: ItemOf<'suspend'>): void {
+    this.#mention(`suspend ${plan}`, 'owner.suspects', { plan, clients: clients.join(' ') });
+  }
+
+  #mention(key: string, event: string, fields: Record<string, string | undefined>): void {
+    if (this.#mentioned.has(key)) return;
+    this.#mentioned.add(key);
+    this.with_.log.write('warn', event, fields);
+  }
+
+  /** Of a round that this agent did not plan itself. */
+  async #roundOf(plan: string, planFile: Uint8Array): Promise<OwnedRound> {
+    const { body } = await openContainer(planFile, 'plan');
+    const { policy, cohort, round } = body;
+    return { plan, policy, cohort, round };
+  }
+}
