@@ -11,9 +11,15 @@ import type { Servers } from './servers.js';
 const CLAIM_TIMEOUT_MS = 30_000;
 const LOOK_MS = 3;
 
+interface Moment {
+  /** Updates that are acknowledged by then. */
+  readonly after: number;
+  readonly act: () => Promise<void>;
+}
+
 /** Kills at numbers of acknowledged updates, one after the other. */
 export class ReceivingChaos {
-  readonly #moments: { readonly after: number; readonly act: () => Promise<void> }[];
+  readonly #moments: Moment[];
   #running: Promise<void> = Promise.resolve();
   #acknowledged = 0;
 
@@ -31,7 +37,7 @@ export class ReceivingChaos {
   acknowledged(): void {
     this.#acknowledged += 1;
     while (this.#moments[0] !== undefined && this.#moments[0].after <= this.#acknowledged) {
-      const { act } = this.#moments.shift() as (typeof this.#moments)[number];
+      const { act } = this.#moments.shift() as Moment;
       this.#running = this.#running.then(act);
     }
   }

@@ -72,6 +72,12 @@ export class Opening {
     return this.#send('owner', 'close', record);
   }
 
+  async fetchAggregate(): Promise<Uint8Array> {
+    return this.#call('owner', (api) =>
+      api.getBytes(`/v1/rounds/${this.round.name}/aggregate`, MAX_AGGREGATE_BYTES),
+    );
+  }
+
   /** The close record as robots fetch it. */
   async fetchClose(): Promise<Uint8Array> {
     return this.#call('owner', (api) => api.getBytes(`/v1/rounds/${this.round.name}/close`, 1 << 22));

@@ -8,18 +8,21 @@ export class RoundWatch {
   readonly #records = new Set<string>();
   #phase: RoundStatus['phase'] = 'planned';
 
-  see(status: RoundStatus): RoundStatus {
-    const { phase, aggregate, close } = status;
-    // Answers overtake each other; those of a round that goes back would not be overtaken by the next look.
-    if (isBefore(phase, this.#phase)) this.#note(`went back from ${this.#phase} to ${phase}`);
-    this.#phase = phase;
+  /** One look after the other: here no answer can have overtaken another. */
+  seeNext(status: RoundStatus): void {
+    if (isBefore(status.phase, this.#phase)) this.#note(`went back from ${this.#phase} to ${status.phase}`);
+    this.#phase = status.phase;
+    this.see(status);
+  }
+
+  see({ aggregate, close, received }: RoundStatus): void {
     if (aggregate !== undefined) this.#aggregates.add(aggregate.fingerprint);
     if (close !== undefined) this.#records.add(close.record);
     if (this.#aggregates.size > 1) this.#note(`has ${this.#aggregates.size} aggregates`);
     if (this.#records.size > 1) this.#note(`was opened ${this.#records.size} times`);
-    const clients = new Set(status.received.map(({ client }) => client));
-    if (clients.size !== status.received.length) this.#note('counts a client twice');
-    return status;
+    if (new Set(received.map(({ client }) => client)).size !== received.length) {
+      this.#note('counts a client twice');
+    }
   }
 
   #note(what: string): void {

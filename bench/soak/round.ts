@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiRefusedError } from '../../lib/agents/http/api-errors.js';
 import { openOwner } from '../../lib/cli/owner.js';
 import { EnvironmentError } from '../../lib/errors.js';
-import { CLOSE_SCHEMA_VERSION } from '../../lib/package/messages/close.js';
 import { hex } from '../../lib/package/messages/common.js';
 import { openContainer } from '../../lib/package/reader.js';
 import { containerBytes, encodeContainer } from '../../lib/package/writer.js';
@@ -42,7 +41,6 @@ export interface RoundFigures {
   readonly summingMs: number;
   readonly sumKill: SumKill | undefined;
   readonly average: AverageCheck;
-  /** From each kill while receiving to the next acknowledgement by whichever server. */
   readonly violations: readonly string[];
 }
 
@@ -78,10 +76,9 @@ export class SoakRound {
   /** @param pace of one update, as far as it is known */
   async run(pace: Pace): Promise<RoundFigures> {
     const { fleet, servers, options, round } = this;
-    const { progress } = options;
-    const { onTime, corrupt, late, duplicates } = this.#cast;
+    const { onTime, corrupt, late } = this.#cast;
     const senders = [...onTime, ...corrupt, ...late];
-    progress(`Round ${round}: sealing ${senders.length} updates`);
+    options.progress(`Round ${round}: sealing ${senders.length} updates`);
     const plan = await fleet.plan(round, this.#deadlineMs(pace, senders.length));
     const sealStarted = performance.now();
     const directory = fleet.at(`updates-${round}`);
@@ -93,6 +90,23 @@ export class SoakRound {
     const opening = new Opening(fleet, servers.addresses, plan);
     this.#watch.see(await opening.sendPlan());
     const watching = this.#startWatching(opening);
+    try {
+      const figures = await this.#runPlanned(opening, plan, of);
+      await rm(directory, { recursive: true, force: true });
+      return { ...figures, sealMsPerUpdate };
+    } finally {
+      await watching.stop();
+    }
+  }
+
+  async #runPlanned(
+    opening: Opening,
+    plan: PlannedRound,
+    of: (robot: Robot) => SealedUpdate,
+  ): Promise<Omit<RoundFigures, 'sealMsPerUpdate'>> {
+    const { servers, options, round } = this;
+    const { progress } = options;
+    const { onTime, corrupt, late, duplicates } = this.#cast;
     progress(`Round ${round}: ${onTime.length + corrupt.length} robots send`);
     const chaos = new ReceivingChaos(servers, options, onTime.length, this.#random);
     const sender = new Sender(servers.addresses, plan.name, (fingerprint) => {
@@ -104,9 +118,6 @@ export class SoakRound {
     const receivingMs = sender.lastAcknowledgedAt - firstMoment;
     await chaos.settled();
     const latenciesMs = [...sender.latenciesMs];
-    const beforeDeadline = await opening.status();
-    this.#watch.see(beforeDeadline);
-
     progress(`Round ${round}: ${this.#acknowledged.size} acknowledged; waiting for the deadline`);
     await sleep(Math.max(0, plan.deadlineMs - Date.now()));
     const sumWithinMs = 20 + (onTime.length * (of(onTime[0] as Robot).sizeBytes / 2 ** 20) * 5) / 2;
@@ -124,13 +135,10 @@ export class SoakRound {
     this.#checkReceived(summed, onTime);
     this.#checkRefused(summed, corrupt.length);
     const accepted = await this.#open(opening, plan, summed, of);
-    await watching.stop();
-    await rm(directory, { recursive: true, force: true });
     const entered = summed.enteredAtMs;
     return {
       round,
       updateBytes: of(onTime[0] as Robot).sizeBytes,
-      sealMsPerUpdate,
       acknowledged: this.#acknowledged.size,
       overtakenByDeadline: sent.overtaken,
       corruptRefused: sent.corrupt,
@@ -203,7 +211,7 @@ export class SoakRound {
 
   async #untilSummed(opening: Opening): Promise<RoundStatus> {
     for (const end = Date.now() + SUM_TIMEOUT_MS; Date.now() < end; await sleep(LOOK_MS)) {
-      const status = this.#watch.see(await opening.status());
+      const status = await opening.status();
       if (!isBefore(status.phase, 'awaiting-answers')) {
         if (status.phase === 'awaiting-answers') return status;
         throw new EnvironmentError('soak.round-failed', `Round ${this.round}: ${JSON.stringify(status.failure)}`);
@@ -285,7 +293,8 @@ export class SoakRound {
       },
     );
     if (code !== 'round.another-close') this.#violations.push(`answers a second close record with ${code}`);
-    const status = this.#watch.see(await opening.status());
+    const status = await opening.status();
+    this.#watch.see(status);
     if (status.phase !== 'opened') this.#violations.push(`is ${status.phase} after it was opened`);
     if (!Buffer.from(await opening.fetchClose()).equals(record)) {
       this.#violations.push('gives out another close record than it was sent');
@@ -301,7 +310,7 @@ export class SoakRound {
         await encodeContainer({
           kind: 'close',
           body: {
-            ...{ schema: CLOSE_SCHEMA_VERSION, fleet, policy, cohort, round, plan: trusted.fingerprint },
+            ...{ fleet, policy, cohort, round, plan: trusted.fingerprint },
             opened: [],
             reason: 'the soak asks for it',
           },
@@ -319,10 +328,12 @@ export class SoakRound {
     const stopped = new AbortController();
     const looking = (async () => {
       while (!stopped.signal.aborted) {
-        this.#watch.see(await opening.status());
+        this.#watch.seeNext(await opening.status());
         await sleep(LOOK_MS * 2, undefined, { signal: stopped.signal }).catch(() => undefined);
       }
     })();
+    // Thrown where it is waited for.
+    looking.catch(() => undefined);
     return {
       async stop() {
         stopped.abort();

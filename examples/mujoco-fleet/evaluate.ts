@@ -2,7 +2,7 @@
  * Rollouts in the simulator, as `tensorguard-native evaluate` and the gate take them: the default export is an evaluator of
  * adapters in directories. The seed alone decides what an episode is.
  */
-import type { Episode } from '../../lib/evaluation/episodes/episode.js';
+import { ADAPTER_ROLES, type AdapterRole, type Episode } from '../../lib/evaluation/episodes/episode.js';
 import type { EvaluationRequest } from '../../lib/evaluation/evaluators/evaluator.js';
 import { readLora } from './policy/adapter-files.js';
 import { gaussianKl } from './policy/gaussian.js';
@@ -30,7 +30,12 @@ export interface Rollout extends Outcome {
 const DEVIATIONS = new Float32Array(ACTION_SIZE).fill(ACTION_DEVIATION);
 
 /** Runs the policy's mean action from the episode's start to its end. */
-export function rollOut(environment: Environment, policy: Network, seed: number, reference?: Network): Rollout {
+export function rollOut(
+  environment: Environment,
+  policy: Network,
+  seed: number,
+  reference?: Network,
+): Rollout {
   const act = forwardPass(policy);
   const actOtherwise = reference && forwardPass(reference);
   const observation = new Float32Array(OBSERVATION_SIZE);
@@ -76,7 +81,27 @@ export class ProvingGround {
   }
 }
 
-/** Both policies on every seed; how far each acts from the baseline is measured in the states that it visits itself. */
+/** An episode of one adapter: how far it acts from the reference is measured in the states that it visits itself. */
+export async function evaluateEpisode(
+  ground: ProvingGround,
+  adapter: AdapterRole,
+  policies: { readonly policy: Network; readonly reference: Network },
+  seed: number,
+): Promise<Episode> {
+  const { site, outOfDistribution } = ground.placeOf(seed);
+  const run = rollOut(await ground.at(site), policies.policy, seed, policies.reference);
+  return {
+    seed,
+    adapter,
+    success: run.placed,
+    constraintViolations: run.constraintViolations,
+    timeToCompleteSeconds: run.seconds,
+    klDivergence: run.klDivergence as number,
+    outOfDistribution,
+  };
+}
+
+/** Both policies on every seed. */
 export async function evaluatePolicies(
   ground: ProvingGround,
   policies: { readonly candidate: Network; readonly baseline: Network },
@@ -84,19 +109,9 @@ export async function evaluatePolicies(
 ): Promise<Episode[]> {
   const episodes: Episode[] = [];
   for (const seed of seeds) {
-    const { site, outOfDistribution } = ground.placeOf(seed);
-    const environment = await ground.at(site);
-    for (const adapter of ['candidate', 'baseline'] as const) {
-      const run = rollOut(environment, policies[adapter], seed, policies.baseline);
-      episodes.push({
-        seed,
-        adapter,
-        success: run.placed,
-        constraintViolations: run.constraintViolations,
-        timeToCompleteSeconds: run.seconds,
-        klDivergence: run.klDivergence as number,
-        outOfDistribution,
-      });
+    for (const adapter of ADAPTER_ROLES) {
+      const pair = { policy: policies[adapter], reference: policies.baseline };
+      episodes.push(await evaluateEpisode(ground, adapter, pair, seed));
     }
   }
   return episodes;

@@ -4,6 +4,7 @@ import { type Envelope, readEnvelope } from '../package/envelope.js';
 import { setDigest } from '../package/fingerprint.js';
 import type { AggregateBody } from '../package/messages/aggregate.js';
 import type { Container } from '../package/reader.js';
+import { StreamPieces } from '../package/stream-pieces.js';
 import { requireAggregator } from './roster.js';
 import type { TrustedPlan } from './trusted-plan.js';
 import { checkShares, checkUpdate } from './trusted-update.js';
@@ -69,36 +70,8 @@ export async function checkAggregate(
   return { body, fingerprint: aggregate.fingerprint, updates, set: setDigest(updates) };
 }
 
-/** Takes pieces of given lengths off a stream of larger ones. */
-class PieceReader {
-  #rest: Uint8Array = new Uint8Array(0);
-  readonly #stream: AsyncIterator<Uint8Array>;
-
-  constructor(stream: AsyncIterable<Uint8Array>) {
-    this.#stream = stream[Symbol.asyncIterator]();
-  }
-
-  async take(length: number): Promise<Uint8Array> {
-    const piece = new Uint8Array(length);
-    let filled = 0;
-    while (filled < length) {
-      if (this.#rest.length === 0) {
-        const next = await this.#stream.next();
-        if (next.done)
-          throw new FormatError('aggregate.section-too-short', 'A section ends within an update.');
-        this.#rest = next.value;
-      }
-      const taken = this.#rest.subarray(0, length - filled);
-      piece.set(taken, filled);
-      filled += taken.length;
-      this.#rest = this.#rest.subarray(taken.length);
-    }
-    return piece;
-  }
-
-  async end(): Promise<void> {
-    await this.#stream.return?.();
-  }
+function endsEarly(): FormatError {
+  return new FormatError('aggregate.section-too-short', 'A section ends within an update.');
 }
 
 /**
@@ -116,11 +89,11 @@ export async function* contributions(
   tally = new WeightTally(plan.body),
 ): AsyncGenerator<Contribution, void, void> {
   const { accepted, envelopeLengths, shareLengths } = aggregate.body;
-  const envelopes = new PieceReader(aggregate.streamSection('envelopes'));
-  const sealed = new PieceReader(aggregate.streamSection('shares'));
+  const envelopes = new StreamPieces(aggregate.streamSection('envelopes'));
+  const sealed = new StreamPieces(aggregate.streamSection('shares'));
   try {
     for (const [i, { client, update }] of accepted.entries()) {
-      const envelope = readEnvelope(await envelopes.take(envelopeLengths[i] as number), 'update');
+      const envelope = readEnvelope(await envelopes.take(envelopeLengths[i] as number, endsEarly), 'update');
       if (Buffer.compare(envelope.fingerprint, update) !== 0 || envelope.body.client !== client) {
         throw new RefusedError(
           'aggregate.mislabelled',
@@ -128,7 +101,7 @@ export async function* contributions(
         );
       }
       await checkUpdate(envelope, plan);
-      const shares = await sealed.take(shareLengths[i] as number);
+      const shares = await sealed.take(shareLengths[i] as number, endsEarly);
       await checkShares(envelope, shares);
       tally.add(client, updateWeights(plan.body, envelope.body));
       yield { envelope, shares };

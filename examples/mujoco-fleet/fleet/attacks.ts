@@ -24,7 +24,12 @@ export interface SubtleMiss {
 export type Attack = SignFlip | SubtleMiss;
 
 export const SIGN_FLIP: SignFlip = { kind: 'sign-flip', factor: 20 };
-export const SUBTLE_MISS: SubtleMiss = { kind: 'subtle-miss', aboveMetres: 0.2, offset: [0.06, 0], factor: 4 };
+export const SUBTLE_MISS: SubtleMiss = {
+  kind: 'subtle-miss',
+  aboveMetres: 0.2,
+  offset: [0.06, 0],
+  factor: 4,
+};
 
 /** By how much the attacker's teacher misses a target; undefined where it has an honest one. */
 export function offsetOf(attack: Attack | undefined): ((target: Pair) => Pair) | undefined {

@@ -132,7 +132,8 @@ export class EncryptedFleet implements Federation {
     try {
       const plan = await readTrustedPlan(planPath, roster);
       const { stored, report } = await sealUpdate({ client, plan, adapter, base: input.release });
-      if (report === undefined) throw new TypeError(`${client.id} had sealed for round ${input.round} before`);
+      if (report === undefined)
+        throw new TypeError(`${client.id} had sealed for round ${input.round} before`);
       return { stored, report };
     } finally {
       close();

@@ -29,7 +29,8 @@ export class Adam {
         const g = (gradient[k] as number) / examples;
         m[k] = BETA1 * (m[k] as number) + (1 - BETA1) * g;
         v[k] = BETA2 * (v[k] as number) + (1 - BETA2) * g * g;
-        parameter[k] = (parameter[k] as number) - (rate * (m[k] as number)) / (Math.sqrt(v[k] as number) + EPSILON);
+        parameter[k] =
+          (parameter[k] as number) - (rate * (m[k] as number)) / (Math.sqrt(v[k] as number) + EPSILON);
       }
       gradient.fill(0);
     }

@@ -65,7 +65,9 @@ export function mergeLora(network: Network, lora: Lora): Network {
   const byName = new Map(lora.factors.map((factor) => [factor.name, factor]));
   return network.map((layer) => {
     const factor = byName.get(layer.name);
-    return factor === undefined ? layer : { ...layer, weight: mergedWeight(layer, factor, lora.rank, scaling) };
+    return factor === undefined
+      ? layer
+      : { ...layer, weight: mergedWeight(layer, factor, lora.rank, scaling) };
   });
 }
 

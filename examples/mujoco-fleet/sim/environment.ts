@@ -1,6 +1,14 @@
 /** Pick and place: bring the tip to where a thing lies, then carry the thing to where it belongs. */
 import { Random, seedOf } from '../random.js';
-import { armModel, GRIPPER_BODY, GRIPPER_KILOGRAMS, JOINT_LIMITS, type Limits, STIFFNESS, TIMESTEP_SECONDS } from './arm.js';
+import {
+  armModel,
+  GRIPPER_BODY,
+  GRIPPER_KILOGRAMS,
+  JOINT_LIMITS,
+  type Limits,
+  STIFFNESS,
+  TIMESTEP_SECONDS,
+} from './arm.js';
 import { gravityTorques, type Pair, tipPosition } from './kinematics.js';
 import { Simulation } from './mujoco.js';
 import type { Site, Zone } from './sites.js';
@@ -82,7 +90,8 @@ export class Environment {
     const random = new Random(seedOf('episode', this.site.name, seed));
     const pick = drawIn(this.site.pickZone, random);
     const place = drawIn(this.site.placeZone, random);
-    const payloadKilograms = this.site.payloadKilograms * random.between(1 - PAYLOAD_SPREAD, 1 + PAYLOAD_SPREAD);
+    const payloadKilograms =
+      this.site.payloadKilograms * random.between(1 - PAYLOAD_SPREAD, 1 + PAYLOAD_SPREAD);
     this.simulation.reset();
     this.simulation.bodyMasses[GRIPPER_BODY] = GRIPPER_KILOGRAMS;
     const { jointPositions } = this.simulation;
@@ -165,7 +174,8 @@ export class Environment {
     }
     for (let i = 0; i < STEPS_A_CONTROL; i += 1) this.simulation.step();
     this.controls += 1;
-    if (this.joints.some((angle, joint) => isBeyond(angle, JOINT_LIMITS[joint as 0 | 1]))) this.violations += 1;
+    if (this.joints.some((angle, joint) => isBeyond(angle, JOINT_LIMITS[joint as 0 | 1])))
+      this.violations += 1;
     this.judge();
   }
 

@@ -1,6 +1,7 @@
 /** The teacher: inverse kinematics and a model of the arm, with the site's true parameters. No robot has these; it labels what robots see. */
-import { ACTION_RADIANS, type Environment } from './environment.js';
+
 import { STIFFNESS } from './arm.js';
+import { ACTION_RADIANS, type Environment } from './environment.js';
 import { gravityTorques, jointAngles, type Pair } from './kinematics.js';
 import { NOMINAL } from './sites.js';
 
