@@ -254,7 +254,7 @@ export class SoakRound {
     summed: RoundStatus,
     of: (robot: Robot) => SealedUpdate,
   ): Promise<{ readonly count: number; readonly average: AverageCheck }> {
-    const { fleet, options, round, servers } = this;
+    const { options, round, servers } = this;
     const aggregate = await opening.fetchAggregate();
     const container = await openContainer(aggregate, 'aggregate');
     await container.close();

@@ -1,0 +1,31 @@
+import { expect } from 'chai';
+import { offsetOf, SIGN_FLIP, SUBTLE_MISS, tamper } from '../../../../examples/mujoco-fleet/fleet/attacks.js';
+import { copyLora, createLora, tensorsOf } from '../../../../examples/mujoco-fleet/policy/lora.js';
+import { createNetwork } from '../../../../examples/mujoco-fleet/policy/network.js';
+
+describe('poisoned robots', () => {
+  const release = createLora(createNetwork([4, 6, 2], 1), 2, 4, 1);
+  const trained = copyLora(release);
+  for (const values of tensorsOf(trained)) values.forEach((value, i) => (values[i] = value + 0.25));
+  const deltas = (lora: typeof release): number[] =>
+    tensorsOf(lora).flatMap((values, i) =>
+      [...values].map((value, k) => value - (tensorsOf(release)[i]?.[k] as number)),
+    );
+
+  it('send the opposite of what they learned, twenty times over', () => {
+    for (const delta of deltas(tamper(release, trained, SIGN_FLIP))) expect(delta).to.be.closeTo(-5, 1e-5);
+  });
+
+  it('send more of what a teacher taught that misses one region', () => {
+    for (const delta of deltas(tamper(release, trained, SUBTLE_MISS))) expect(delta).to.be.closeTo(1, 1e-5);
+    const offset = offsetOf(SUBTLE_MISS);
+    expect(offset?.([0.3, 0.3])).to.deep.equal(SUBTLE_MISS.offset);
+    expect(offset?.([0.3, 0.1])).to.deep.equal([0, 0]);
+  });
+
+  it('are honest without an attack', () => {
+    expect(tamper(release, trained, undefined)).to.equal(trained);
+    expect(offsetOf(undefined)).to.equal(undefined);
+    expect(offsetOf(SIGN_FLIP)).to.equal(undefined);
+  });
+});
