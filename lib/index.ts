@@ -7,9 +7,21 @@ export { readTrainingMetadata, type TrainingFacts } from './adapter/training-met
 export { type ClientState, createClientState, openClientState } from './custody/client-state.js';
 export { answerRound, type CustodianAnswer, type CustodianIdentity } from './custody/custodian.js';
 export { type OpenedCustodian, openCustodian } from './custody/custodian-directory.js';
+export {
+  type KeyRecord,
+  KeyStore,
+  type NewKeyStore,
+} from './custody/keys/key-store.js';
 export { createLedger, type Ledger, openLedger } from './custody/ledger.js';
+export {
+  createReleaseState,
+  openReleaseState,
+  type ReleaseState,
+} from './custody/release/release-state.js';
 export { type OpenedRole, openRole } from './custody/role-directory.js';
+export { readPlanToFinish, readPlanToServe } from './custody/role-plan.js';
 export { readTrustedRoster, type TrustedRoster } from './custody/roster.js';
+export { acceptRoster } from './custody/roster-archive.js';
 export { openRosterPin, type RosterPin } from './custody/roster-pin.js';
 export { readTrustedPlan, type TrustedPlan } from './custody/trusted-plan.js';
 export * from './errors.js';
@@ -37,6 +49,10 @@ export { calibrateNoise, epsilonOfNoise } from './privacy/calibrate.js';
 export { createPrivacyLedger, openPrivacyLedger, type PrivacyLedger } from './privacy/privacy-ledger.js';
 export { type AggregateOptions, type Aggregation, aggregateUpdates } from './round/aggregate.js';
 export { closeRound } from './round/close-round.js';
+export { type FoundOptions, foundFleet } from './round/enrolment/found-fleet.js';
+export { issueRoster } from './round/enrolment/issue-roster.js';
+export { joinFleet } from './round/enrolment/join-fleet.js';
+export { setUpMember } from './round/enrolment/set-up-member.js';
 export { createFleet, type FleetOptions } from './round/fleet.js';
 export {
   type OpenedRoundReport,
@@ -45,6 +61,8 @@ export {
   openRound,
 } from './round/open-round.js';
 export { type PlannedRound, type PlanOptions, planRound } from './round/plan-round.js';
+export { createRelease } from './round/release/create-release.js';
+export { openRelease } from './round/release/open-release.js';
 export { openResiduals, settleResiduals } from './round/residuals.js';
 export { readRolePolicy } from './round/role-policy.js';
 export { budgetOf, type PrivacyAccount, roundEpsilon } from './round/round-privacy.js';
@@ -56,3 +74,6 @@ export {
   type SealOptions,
   sealUpdate,
 } from './round/seal-update.js';
+export { Service, type ServiceOptions } from './server/service.js';
+export { openStore, type StoreOptions } from './store/open-store.js';
+export type { Store } from './store/store.js';

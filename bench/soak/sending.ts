@@ -56,6 +56,7 @@ export class Sender {
   /** @throws EnvironmentError `soak.unanswered` when nobody has answered for two minutes */
   async send(upload: Upload): Promise<Outcome> {
     let last: unknown;
+    const t0 = performance.now();
     for (const end = Date.now() + GIVE_UP_MS; Date.now() < end; await sleep(RETRY_MS)) {
       const started = performance.now();
       try {
@@ -67,6 +68,7 @@ export class Sender {
       } catch (error) {
         if (error instanceof ApiRefusedError) return { kind: 'refused', code: error.code };
         if (!(error instanceof EnvironmentError)) throw error;
+        if (process.env['DBG'] && performance.now() - t0 > 4000) { console.error(upload.robot.id, upload.fingerprint.slice(0,8), performance.now()-t0|0, performance.now()-started|0, String(error), error.code, String((error.cause as any)?.cause ?? error.cause)); }
         last = error;
         this.failedAttempts += 1;
       }

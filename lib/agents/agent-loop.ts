@@ -67,11 +67,14 @@ export class AgentLoop {
     const random = this.options.random ?? Math.random;
     if (!this.#woken) {
       const waiting = new AbortController();
+      const stop = (): void => waiting.abort();
+      stopping.addEventListener('abort', stop, { once: true });
       this.#waiting = waiting;
       try {
-        await sleep(this.#waitMs(failures, random()), AbortSignal.any([stopping, waiting.signal]));
+        await sleep(this.#waitMs(failures, random()), waiting.signal);
       } finally {
         this.#waiting = undefined;
+        stopping.removeEventListener('abort', stop);
       }
     }
     if (this.#woken && !stopping.aborted) await sleep(wakeSpreadMs * random(), stopping);

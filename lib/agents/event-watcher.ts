@@ -1,8 +1,9 @@
 /** Listening to the service's events, to look at once when something has changed. Polling does without it. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { GivingUp } from './giving-up.js';
 
 export interface EventWatcherOptions {
-  /** Opens the stream of server-sent events. */
+  /** Opens the stream of server-sent events, which fails once the signal is aborted. */
   readonly open: (signal: AbortSignal) => Promise<AsyncIterable<Uint8Array>>;
   readonly onEvent: () => void;
   readonly stopping: AbortSignal;
@@ -26,13 +27,12 @@ export async function watchEvents(options: EventWatcherOptions): Promise<void> {
 }
 
 async function listen({ open, onEvent, stopping, silenceMs = DEFAULT_SILENCE_MS }: EventWatcherOptions) {
-  const silence = new AbortController();
-  let timer = setTimeout(() => silence.abort(), silenceMs);
+  const givingUp = new GivingUp(stopping, silenceMs);
   try {
+    givingUp.heard();
     let line = '';
-    for await (const bytes of await open(AbortSignal.any([stopping, silence.signal]))) {
-      clearTimeout(timer);
-      timer = setTimeout(() => silence.abort(), silenceMs);
+    for await (const bytes of await open(givingUp.signal)) {
+      givingUp.heard();
       // What an event says is asked for again: only that there is one counts. Names are ASCII.
       for (const character of Buffer.from(bytes).toString('latin1')) {
         if (character === '\n') {
@@ -42,6 +42,6 @@ async function listen({ open, onEvent, stopping, silenceMs = DEFAULT_SILENCE_MS 
       }
     }
   } finally {
-    clearTimeout(timer);
+    givingUp.end();
   }
 }

@@ -91,8 +91,9 @@ export async function supersededRoster(
 }
 
 /**
- * An earlier roster with its clients as the newest one sees them: a client that was suspended or revoked meanwhile, or whose
- * keys were replaced, is refused from that moment in rounds that began before it too.
+ * An earlier roster with its members as the newest one sees them: a client that was suspended or revoked meanwhile, and a
+ * client, coordinator or aggregator whose keys were replaced, is refused from that moment in rounds that began before it too.
+ * A stolen coordinator's key could otherwise plan under the roster that still lists it, for robots that have not heard yet.
  */
 export function underCurrentStanding(earlier: TrustedRoster, newest: TrustedRoster): TrustedRoster {
   const now = new Map(newest.body.clients.map((client) => [client.id, client]));
@@ -104,7 +105,12 @@ export function underCurrentStanding(earlier: TrustedRoster, newest: TrustedRost
     return listed.status === 'active' ? then.status : listed.status;
   };
   const clients = earlier.body.clients.map((client) => ({ ...client, status: standing(client) }));
-  return { ...earlier, body: { ...earlier.body, clients } };
+  const listed = new Set(newest.body.aggregators.map(({ id, keys }) => `${id} ${hex(keyIdOf(keys))}`));
+  const aggregators = earlier.body.aggregators.filter(({ id, keys }) =>
+    listed.has(`${id} ${hex(keyIdOf(keys))}`),
+  );
+  const { coordinator } = newest.body;
+  return { ...earlier, body: { ...earlier.body, clients, coordinator, aggregators } };
 }
 
 export interface AcceptOptions {

@@ -21,7 +21,7 @@ import { SumWorker } from './rounds/sum-worker.js';
 import { UpdateIntake } from './rounds/update-intake.js';
 import { EVENT_ACCESS, registerEventRoutes } from './routes/events.js';
 import { FLEET_ACCESS, registerFleetRoutes } from './routes/fleet.js';
-import { HEALTH_ACCESS, registerHealthRoutes } from './routes/health.js';
+import { HEALTH_ACCESS, type ReadinessCheck, registerHealthRoutes } from './routes/health.js';
 import { OPENING_ACCESS, registerOpeningRoutes } from './routes/opening.js';
 import { RELEASE_ACCESS, registerReleaseRoutes } from './routes/releases.js';
 import { ROUND_ACCESS, registerRoundRoutes } from './routes/rounds.js';
@@ -55,6 +55,8 @@ export const SERVICE_ACCESS = {
 
 /** Several servers may sweep at once; it does no harm. */
 const SWEEP_INTERVAL_MS = 3_600_000;
+/** How long a deadline may wait that another server had a timer for before it died. */
+const RESUME_INTERVAL_MS = 15_000;
 
 export class Service {
   readonly app: App;
@@ -62,6 +64,7 @@ export class Service {
   readonly #worker: SumWorker;
   readonly #watching = new AbortController();
   #sweeping: NodeJS.Timeout | undefined;
+  #resuming: NodeJS.Timeout | undefined;
 
   private constructor(app: App, context: ServerContext, worker: SumWorker) {
     this.app = app;
@@ -83,6 +86,7 @@ export class Service {
     } = options;
     const fleet = await ServedFleet.open({ directory: aggregator, policy });
     const store = await openStore(storeOptions);
+    let started: Service | undefined;
     try {
       const roundConfig = { ...DEFAULT_ROUND_CONFIG, ...config };
       const tokens = new BearerTokens(new StoredTokens(store.state));
@@ -109,7 +113,7 @@ export class Service {
         onError,
         onSummed: (plan, updates, milliseconds) => app.log.info({ plan, updates, milliseconds }, 'summed'),
       });
-      registerHealthRoutes(app, []);
+      registerHealthRoutes(app, [storeCheck(store)]);
       registerFleetRoutes(app, context);
       registerRoundRoutes(app, context);
       registerUpdateRoutes(app, context);
@@ -118,15 +122,18 @@ export class Service {
       registerWorkRoutes(app, context);
       registerEventRoutes(app, context);
       const service = new Service(app, context, worker);
+      started = service;
       await service.#shareRoster();
       service.#followRoster(onError);
       await rounds.resume();
       worker.start();
       service.#collect(retention ?? DEFAULT_RETENTION, onError);
+      service.#resume(onError);
       await app.listen({ host, port });
       return service;
     } catch (error) {
-      await store.close();
+      if (started === undefined) await store.close();
+      else await started.stop();
       throw error;
     }
   }
@@ -144,6 +151,7 @@ export class Service {
     const finished = await shutDown(this.app, limitMs);
     this.#watching.abort();
     clearInterval(this.#sweeping);
+    clearInterval(this.#resuming);
     await this.#worker.stop();
     await this.context.rounds.close();
     await this.context.store.close();
@@ -182,6 +190,13 @@ export class Service {
     this.#sweeping.unref();
   }
 
+  #resume(onError: (error: unknown) => void): void {
+    this.#resuming = setInterval(() => {
+      this.context.rounds.resume().catch(onError);
+    }, RESUME_INTERVAL_MS);
+    this.#resuming.unref();
+  }
+
   /** Another server of this store may take the next roster. */
   #followRoster(onError: (error: unknown) => void): void {
     const { state } = this.context.store;
@@ -192,4 +207,15 @@ export class Service {
       }
     })().catch(onError);
   }
+}
+
+/** Whether what rounds are kept in can be reached. */
+function storeCheck({ state }: ServerContext['store']): ReadinessCheck {
+  return {
+    name: 'store',
+    missing: async () => {
+      const roster = await state.get(ROSTER_KEY);
+      return roster === undefined ? 'The store has no roster. Start the server again.' : undefined;
+    },
+  };
 }

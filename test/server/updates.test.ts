@@ -10,6 +10,8 @@ import { openKeyStore, openRole } from '../../lib/custody/role-directory.js';
 import { openContainer } from '../../lib/package/reader.js';
 import { issueRoster } from '../../lib/round/enrolment/issue-roster.js';
 import { roundStatusSchema } from '../../lib/server/rounds/round-status.js';
+import { keyOf } from '../../lib/server/rounds/stored-round.js';
+import { changeJson } from '../../lib/server/state/json-state.js';
 import { type PlannedFile, ServedTestFleet } from './support/served-fleet.js';
 
 const progress = z.object({
@@ -175,6 +177,30 @@ describe('updates that come to the service', function () {
     const received = (await put(first, at(sealed.update), bytes)) as { readonly state: string };
     expect(received.state).to.equal('received');
     expect((await first.getJson(at(sealed.update), progress)).state).to.equal('received');
+  });
+
+  it('are not what another client’s attempt under their name makes of them, and are begun a few times only', async () => {
+    const fourth = await fleet.api('client-4');
+    const { path, update } = await fleet.seal(4, planned.path);
+    const container = await openContainer(path, 'update');
+    await container.close();
+    const begin = () => put(fourth, `${at(update)}/envelope`, container.envelopeBytes);
+    const { state } = fleet.service.context.store;
+    const key = keyOf('begun', planned.plan, fleet.clientId(4));
+    const fingerprints = Array.from({ length: 16 }, (_, i) => i.toString(16).padStart(64, '0'));
+    await changeJson(state, z.unknown(), key, () => ({ fingerprints }));
+    expect(await refusal(begin)).to.deep.equal([409, 'upload.too-many']);
+    await changeJson(state, z.unknown(), key, () => ({ fingerprints: fingerprints.slice(1) }));
+    await begin();
+    const second = await fleet.api('client-2');
+    expect(await refusal(() => put(second, at(update), bytes))).to.deep.equal([
+      409,
+      'upload.other-fingerprint',
+    ]);
+    expect(await fourth.getJson(at(update), progress)).to.deep.equal({
+      state: 'incomplete',
+      missing: [0, 1],
+    });
   });
 
   it('are refused from the moment that the roster revokes their client', async () => {

@@ -6,6 +6,7 @@ import { openOwner } from '../../lib/cli/owner.js';
 import { answerRound } from '../../lib/custody/custodian.js';
 import { openCustodian } from '../../lib/custody/custodian-directory.js';
 import { readTrustedPlan } from '../../lib/custody/trusted-plan.js';
+import { EnvironmentError } from '../../lib/errors.js';
 import { openContainer } from '../../lib/package/reader.js';
 import { closeRound } from '../../lib/round/close-round.js';
 import { openRound } from '../../lib/round/open-round.js';
@@ -31,6 +32,29 @@ describe('a round through the service', function () {
 
   async function status(plan: string): Promise<RoundStatus> {
     return (await fleet.api('owner')).getJson(`/v1/rounds/${plan}`, roundStatusSchema);
+  }
+
+  /** An answer that could not be stored is one that the round does not have: it is asked for again. */
+  async function expectNothingSaidBeforeItIsStored(plan: string, answer: Uint8Array): Promise<void> {
+    const { blobs } = fleet.service.context.store;
+    const putMany = blobs.putMany;
+    blobs.putMany = async () => {
+      throw new EnvironmentError('storage.full', 'no space');
+    };
+    try {
+      const api = await fleet.api('custodian-1');
+      let code: unknown;
+      await api
+        .putBytes(`/v1/rounds/${plan}/answers/custodian-1`, answer, 'content-digest', anything)
+        .catch((error: { readonly code: string }) => {
+          code = error.code;
+        });
+      expect(code).to.equal('server.unavailable');
+    } finally {
+      blobs.putMany = putMany;
+    }
+    expect((await status(plan)).answers).to.deep.equal([]);
+    expect((await work('custodian-1'))[0]).to.include({ kind: 'answer', plan });
   }
 
   async function until(plan: string, phase: RoundStatus['phase']): Promise<RoundStatus> {
@@ -122,6 +146,7 @@ describe('a round through the service', function () {
       await container.close();
       close();
       await writeFile(fleet.at(`${number}.tgs`), answer);
+      if (number === 1) await expectNothingSaidBeforeItIsStored(plan, answer);
       await api.putBytes(
         `/v1/rounds/${plan}/answers/${custodian.id}`,
         answer,
@@ -193,5 +218,36 @@ describe('a round through the service', function () {
     const summed = await until(plan, 'awaiting-answers');
     expect(summed.aggregate?.accepted).to.equal(3);
     expect(summed.received).to.have.length(3);
+  });
+
+  it('sums again where its store was away for a moment, and holds nobody’s update responsible', async () => {
+    const planned = await fleet.plan(3, { deadlineMs: 60_000 });
+    const { plan } = planned;
+    const owner = await fleet.api('owner');
+    await owner.putBytes(`/v1/rounds/${plan}/plan`, planned.bytes, 'named-by-path', anything);
+    const { blobs } = fleet.service.context.store;
+    const read = blobs.read;
+    let failures = 0;
+    for (const number of [1, 2, 3, 4]) {
+      const sealed = await fleet.seal(number, planned.path, 3);
+      const container = await openContainer(sealed.path, 'update');
+      await container.close();
+      const [first] = container.header.sections[0]?.digests ?? [];
+      const chunk = Buffer.from(first ?? []).toString('hex');
+      if (number === 2) {
+        blobs.read = async (digest) => {
+          if (digest !== chunk || failures > 0) return read.call(blobs, digest);
+          failures += 1;
+          throw new EnvironmentError('store.unavailable', 'away');
+        };
+      }
+      const api = await fleet.api(`client-${number}` as 'client-1');
+      await api.putFile(`/v1/rounds/${plan}/updates/${sealed.update}`, sealed.path, anything);
+    }
+    const summed = await until(plan, 'awaiting-answers');
+    blobs.read = read;
+    expect(failures).to.equal(1);
+    expect(summed.aggregate).to.include({ accepted: 4 });
+    expect(summed.aggregate?.refused).to.deep.equal([]);
   });
 });

@@ -20,11 +20,11 @@ import {
   presetPolicy,
   readRolePolicy,
   readTrustedPlan,
-  type SealedUpdateFile,
   sealUpdate,
   writeContainer,
 } from '../../../lib/index.js';
 import type { Federation, RoundFacts, RoundInput } from './federation.js';
+import { writeUnclippedUpdate } from './unclipped-update.js';
 
 const CUSTODIANS = 4;
 const THRESHOLD = 3;
@@ -44,8 +44,10 @@ export interface EncryptedFleetOptions {
 }
 
 interface Sealed {
-  readonly stored: string;
-  readonly report: NonNullable<SealedUpdateFile['report']>;
+  readonly file: string;
+  readonly clipFactor: number;
+  readonly saturatedValues: number;
+  readonly epsilonSpent?: number | undefined;
 }
 
 export class EncryptedFleet implements Federation {
@@ -80,7 +82,7 @@ export class EncryptedFleet implements Federation {
     await this.plan(input, plan);
     const sealed: Sealed[] = [];
     for (const [i, adapter] of input.trained.entries()) sealed.push(await this.seal(i, plan, adapter, input));
-    const updates = sealed.map(({ stored }) => stored);
+    const updates = sealed.map(({ file }) => file);
     await this.aggregate(plan, updates, aggregate);
     const answers: string[] = [];
     for (let i = 1; i <= THRESHOLD; i += 1) {
@@ -92,7 +94,7 @@ export class EncryptedFleet implements Federation {
     await this.open({ plan, aggregate, answers, updates, closed }, input);
     const facts = await this.facts(plan, sealed);
     // A client deletes the update that it sealed once the close record says that it was opened.
-    for (const i of updates.keys()) await this.settle(i, closed);
+    for (const i of updates.keys()) if (input.unclipped?.has(i) !== true) await this.settle(i, closed);
     return facts;
   }
 
@@ -131,10 +133,22 @@ export class EncryptedFleet implements Federation {
     const { client, roster, close } = await openClient(this.clientDirectory(robot), ROLE_OPTIONS);
     try {
       const plan = await readTrustedPlan(planPath, roster);
+      if (input.unclipped?.has(robot) === true) {
+        const out = `${planPath}.${client.id}.tgu`;
+        const saturatedValues = await writeUnclippedUpdate({
+          client,
+          plan,
+          adapter,
+          base: input.release,
+          out,
+        });
+        return { file: out, clipFactor: 1, saturatedValues };
+      }
       const { stored, report } = await sealUpdate({ client, plan, adapter, base: input.release });
       if (report === undefined)
         throw new TypeError(`${client.id} had sealed for round ${input.round} before`);
-      return { stored, report };
+      const { clipFactor, saturatedValues, epsilonSpent } = report;
+      return { file: stored, clipFactor, saturatedValues, epsilonSpent };
     } finally {
       close();
     }
@@ -211,12 +225,12 @@ export class EncryptedFleet implements Federation {
     const { roster, close } = await openRole(this.at('coordinator'), 'coordinator');
     try {
       const { body } = await readTrustedPlan(planPath, roster);
-      const spent = sealed.flatMap(({ report }) => report.epsilonSpent ?? []);
+      const spent = sealed.flatMap(({ epsilonSpent }) => epsilonSpent ?? []);
       return {
-        updateBytes: (await stat((sealed[0] as Sealed).stored)).size,
+        updateBytes: (await stat((sealed[0] as Sealed).file)).size,
         clip: body.clip,
-        clipFactors: sealed.map(({ report }) => report.clipFactor),
-        saturatedValues: sealed.reduce((sum, { report }) => sum + report.saturatedValues, 0),
+        clipFactors: sealed.map(({ clipFactor }) => clipFactor),
+        saturatedValues: sealed.reduce((sum, { saturatedValues }) => sum + saturatedValues, 0),
         ...(spent.length > 0 && { epsilonSpent: Math.max(...spent) }),
       };
     } finally {

@@ -9,6 +9,8 @@ export interface RoundInput {
   readonly trained: readonly string[];
   /** Directory of what the coordinator trained at its own site: what the plan's bounds are sized by. */
   readonly pilot: string;
+  /** Robots, by index, whose clients leave out the clip. Nobody clips in the clear, so that there it changes nothing. */
+  readonly unclipped?: ReadonlySet<number>;
   /** Directory to write the candidate to. */
   readonly out: string;
 }
@@ -19,7 +21,7 @@ export interface RoundFacts {
   readonly updateBytes?: number;
   /** Norm that every robot's delta is clipped to. */
   readonly clip?: number;
-  /** What each robot's delta was multiplied by to meet the clip. */
+  /** What each robot's delta was multiplied by to meet the clip; 1 where it was left out. */
   readonly clipFactors?: readonly number[];
   /** Values beyond the largest level, of all robots. */
   readonly saturatedValues?: number;

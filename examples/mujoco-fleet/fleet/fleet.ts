@@ -2,13 +2,14 @@
 import { join } from 'node:path';
 import { ProvingGround } from '../evaluate.js';
 import { readLora, writeLora } from '../policy/adapter-files.js';
-import type { Lora } from '../policy/lora.js';
+import { distanceOf, type Lora } from '../policy/lora.js';
 import type { Network } from '../policy/network.js';
 import { firstRelease, pretrainedPolicy } from '../policy/pretrained.js';
 import { pilotSite, trainingSites, unseenSites } from '../sim/sites.js';
 import type { Attack } from './attacks.js';
 import type { Federation, RoundFacts } from './federation.js';
 import { LocalTraining, type Robot } from './local-training.js';
+import { meanLora } from './plain-average.js';
 
 export interface FleetOptions {
   /** Where the pre-trained policy is, or will be. */
@@ -32,8 +33,20 @@ export interface StepOutcome {
   /** Directory of the adapter that the round came to. */
   readonly candidate: string;
   readonly facts: RoundFacts;
+  /**
+   * |averaged delta - plain mean of the deltas| / |plain mean|: what rounding, noise, clip and what is sent later make of
+   * it. Only a simulation can know it.
+   */
+  readonly deltaError: number;
 }
 
+async function deltaError(release: string, trained: readonly string[], candidate: string): Promise<number> {
+  const read = async (directory: string): Promise<Lora> => (await readLora(directory)).lora;
+  const mean = meanLora(await Promise.all(trained.map(read)));
+  return distanceOf(await read(candidate), mean) / distanceOf(mean, await read(release));
+}
+
+/** Trained from one policy at sites of their own. */
 export class Fleet {
   private readonly training: LocalTraining;
 
@@ -94,8 +107,11 @@ export class Fleet {
       trained.push(await hand(robot, `robot-${i + 1}`));
     const pilot = await hand({ site: pilotSite() }, 'pilot');
     const candidate = join(directory, 'candidate');
-    const facts = await federation.average({ round, release, trained, pilot, out: candidate });
-    return { candidate, facts };
+    const unclipped = new Set(
+      [...(attacks ?? [])].flatMap(([i, { ignoresClip }]) => (ignoresClip === true ? [i] : [])),
+    );
+    const facts = await federation.average({ round, release, trained, pilot, unclipped, out: candidate });
+    return { candidate, facts, deltaError: await deltaError(release, trained, candidate) };
   }
 
   close(): void {

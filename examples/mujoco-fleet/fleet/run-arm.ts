@@ -25,6 +25,8 @@ export interface ArmRound {
   readonly round: number;
   readonly measured: Measured;
   readonly facts: RoundFacts;
+  /** See StepOutcome; absent where nothing is averaged. */
+  readonly deltaError?: number;
 }
 
 export async function runArm(options: ArmOptions): Promise<ArmRound[]> {
@@ -45,7 +47,7 @@ async function runFederated(
   const rounds: ArmRound[] = [];
   for (let round = 1; round <= options.rounds; round += 1) {
     options.progress?.(`${arm}: round ${round} of ${options.rounds}`);
-    const { candidate, facts } = await fleet.step(federation, {
+    const { candidate, facts, deltaError } = await fleet.step(federation, {
       round,
       release,
       directory: join(directory, `step-${round}`),
@@ -58,7 +60,7 @@ async function runFederated(
       () => reference,
       seeds,
     );
-    rounds.push({ round, measured, facts });
+    rounds.push({ round, measured, facts, deltaError });
     release = candidate;
   }
   return rounds;

@@ -1,7 +1,14 @@
 /** All arms, on the same robots, sites and episodes. */
 import { join } from 'node:path';
 import { ARM_NAMES, type ArmName } from './arms.js';
-import { type Attack, SIGN_FLIP, SUBTLE_MISS } from './attacks.js';
+import {
+  type Attack,
+  describeAttack,
+  SIGN_FLIP,
+  SUBTLE_MISS,
+  UNCLIPPED_SIGN_FLIP,
+  UNCLIPPED_SUBTLE_MISS,
+} from './attacks.js';
 import type { RoundFacts } from './federation.js';
 import { Fleet } from './fleet.js';
 import {
@@ -31,12 +38,14 @@ export interface CurvePoint extends Summary {
   /** 0 is the pre-trained policy. */
   readonly round: number;
   readonly facts: RoundFacts;
+  /** |averaged delta - plain mean| / |plain mean|; absent where nothing is averaged. */
+  readonly deltaError?: number;
 }
 
 export interface Curve {
   readonly arm: ArmName;
   /** What the first robot does, where it means harm. */
-  readonly attack?: Attack['kind'];
+  readonly attack?: string;
   readonly points: readonly CurvePoint[];
 }
 
@@ -50,8 +59,15 @@ export interface FleetResults {
   readonly differences: readonly Difference[];
 }
 
-const POISONED_ARMS: readonly ArmName[] = ['plain FedAvg', 'encrypted 8-bit'];
-const ATTACKS: readonly Attack[] = [SIGN_FLIP, SUBTLE_MISS];
+/** In the clear nobody clips, so that an attack that ignores the clip would be the same there. */
+const POISONED: readonly (readonly [ArmName, Attack])[] = [
+  ['plain FedAvg', SIGN_FLIP],
+  ['encrypted 8-bit', SIGN_FLIP],
+  ['encrypted 8-bit', UNCLIPPED_SIGN_FLIP],
+  ['plain FedAvg', SUBTLE_MISS],
+  ['encrypted 8-bit', SUBTLE_MISS],
+  ['encrypted 8-bit', UNCLIPPED_SUBTLE_MISS],
+];
 const COMPARED: readonly (readonly [ArmName, ArmName])[] = [
   ['plain FedAvg', 'no federation'],
   ['encrypted 8-bit', 'no federation'],
@@ -78,10 +94,15 @@ export async function runFleet(options: RunOptions): Promise<FleetResults> {
     );
     const curveOf = (arm: ArmName, run: readonly ArmRound[], attack?: Attack): Curve => ({
       arm,
-      ...(attack !== undefined && { attack: attack.kind }),
+      ...(attack !== undefined && { attack: describeAttack(attack) }),
       points: [
         { round: 0, ...summaryOf(start), facts: {} },
-        ...run.map(({ round, measured, facts }) => ({ round, ...summaryOf(measured), facts })),
+        ...run.map(({ round, measured, facts, deltaError }) => ({
+          round,
+          ...summaryOf(measured),
+          facts,
+          ...(deltaError !== undefined && { deltaError }),
+        })),
       ],
     });
     const common = { fleet, rounds, seeds, ...(progress !== undefined && { progress }) };
@@ -92,13 +113,11 @@ export async function runFleet(options: RunOptions): Promise<FleetResults> {
       curves.push(curveOf(arm, run));
       last.set(arm, (run.at(-1) as ArmRound).measured);
     }
-    for (const attack of options.poisoned ? ATTACKS : []) {
-      for (const arm of POISONED_ARMS) {
-        const place = join(directory, `${attack.kind}-${ARM_NAMES.indexOf(arm) + 1}`);
-        progress?.(`One robot of ${robots}: ${attack.kind}`);
-        const attacks = new Map([[0, attack]]);
-        curves.push(curveOf(arm, await runArm({ ...common, arm, attacks, directory: place }), attack));
-      }
+    for (const [i, [arm, attack]] of (options.poisoned ? POISONED : []).entries()) {
+      progress?.(`One robot of ${robots}: ${describeAttack(attack)}`);
+      const attacks = new Map([[0, attack]]);
+      const run = await runArm({ ...common, arm, attacks, directory: join(directory, `poisoned-${i + 1}`) });
+      curves.push(curveOf(arm, run, attack));
     }
     const named = (name: ArmName) => ({ name, measured: last.get(name) as Measured });
     const differences = COMPARED.map(([first, second]) =>

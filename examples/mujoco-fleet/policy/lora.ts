@@ -59,6 +59,18 @@ export function parameterCount(lora: Lora): number {
   return tensorsOf(lora).reduce((sum, { length }) => sum + length, 0);
 }
 
+/** L2 norm of the difference. */
+export function distanceOf(a: Lora, b: Lora): number {
+  const others = tensorsOf(b);
+  let squares = 0;
+  for (const [i, values] of tensorsOf(a).entries()) {
+    for (let k = 0; k < values.length; k += 1) {
+      squares += ((values[k] as number) - (others[i]?.[k] as number)) ** 2;
+    }
+  }
+  return Math.sqrt(squares);
+}
+
 /** The network with the adapter worked into its weights: what a robot runs. */
 export function mergeLora(network: Network, lora: Lora): Network {
   const scaling = scalingOf(lora);

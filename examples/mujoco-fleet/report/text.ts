@@ -30,7 +30,8 @@ function last(curve: Curve): CurvePoint {
 
 function finals(results: FleetResults): string {
   const rows = results.curves.map((curve) => {
-    const { training, unseen, klDivergence, constraintViolations, secondsToComplete, facts } = last(curve);
+    const point = last(curve);
+    const { training, unseen, klDivergence, constraintViolations, secondsToComplete, facts } = point;
     return [
       nameOf(curve),
       withInterval(training),
@@ -38,12 +39,23 @@ function finals(results: FleetResults): string {
       klDivergence.toFixed(3),
       constraintViolations.toFixed(2),
       secondsToComplete?.toFixed(2) ?? '-',
+      point.deltaError === undefined ? '-' : `${percent(point.deltaError)} %`,
       facts.updateBytes === undefined ? '-' : String(facts.updateBytes),
       facts.epsilonSpent?.toFixed(1) ?? '-',
     ];
   });
   return renderTable(
-    ['after the last round', 'own sites, %', 'unseen sites, %', 'KL', 'violations', 's', 'bytes', 'epsilon'],
+    [
+      'after the last round',
+      'own sites, %',
+      'unseen sites, %',
+      'KL',
+      'violations',
+      's',
+      'error',
+      'bytes',
+      'epsilon',
+    ],
     rows,
   );
 }
@@ -84,6 +96,7 @@ export function renderResults(results: FleetResults): string {
     "Intervals are of 95 % (Wilson's; Tango's for differences): of these sites, for episodes are drawn and sites are given.",
     'Round 0 is the policy as it was pre-trained on the nominal arm. Without federation every robot runs its own adapter at',
     'its own site; at unseen sites the robots\' adapters take turns. "violations" are control steps beyond a joint limit, an',
-    'episode; KL (nats) is to the release before; epsilon is what one robot has spent in all rounds, at delta 1e-5.',
+    'episode; "error" is of the last averaged delta to the plain mean of the deltas, all of it: rounding, noise, clip, and',
+    'what is sent later; KL (nats) is to the release before; epsilon is what one robot has spent in all rounds, at delta 1e-5.',
   ].join('\n');
 }

@@ -2,6 +2,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { EnvironmentError, FormatError } from '../../errors.js';
 import { isConnectionFailure } from '../failures.js';
+import { bodyUntil, GivingUp } from '../giving-up.js';
 
 export interface DownloadOptions {
   /** Opens the answer from `startByte` on; its status is 200 (the whole file), 206, or what means that there is none. */
@@ -66,23 +67,15 @@ async function receive(
   start: number,
   onReceived: (bytes: number) => void,
 ): Promise<void> {
-  const silence = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const heard = (): void => {
-    clearTimeout(timer);
-    timer = setTimeout(() => silence.abort(), silenceMs);
-  };
+  const givingUp = new GivingUp(signal, silenceMs);
   try {
-    const headers = start > 0 ? { range: `bytes=${start}-` } : {};
-    const response = await openFrom(
-      headers as Record<string, string>,
-      AbortSignal.any([signal, silence.signal]),
-    );
+    const headers: Record<string, string> = start > 0 ? { range: `bytes=${start}-` } : {};
+    const response = await openFrom(headers, givingUp.signal);
     let position = response.status === 206 ? start : 0;
     const expected = position + Number(response.headers.get('content-length') ?? Number.NaN);
-    heard();
-    for await (const piece of brokenAsSuch(response.body ?? [])) {
-      heard();
+    givingUp.heard();
+    for await (const piece of brokenAsSuch(bodyUntil(response.body, givingUp.signal))) {
+      givingUp.heard();
       if (position + piece.length > maxBytes) {
         throw new FormatError('http.bad-answer', `The server's file is longer than ${maxBytes} bytes.`);
       }
@@ -93,13 +86,11 @@ async function receive(
     if (position < expected) throw new Broken('the body is shorter than announced');
     await file.truncate(position);
   } finally {
-    clearTimeout(timer);
+    givingUp.end();
   }
 }
 
-async function* brokenAsSuch(
-  body: AsyncIterable<Uint8Array> | readonly Uint8Array[],
-): AsyncGenerator<Uint8Array> {
+async function* brokenAsSuch(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
     yield* body;
   } catch (cause) {

@@ -1,6 +1,7 @@
 /** The service's API over signed HTTP. */
 import { z } from 'zod';
 import { idSchema, roundSchema } from '../../package/messages/common.js';
+import { bodyUntil } from '../giving-up.js';
 import { ApiRefusedError } from '../http/api-errors.js';
 import { bytesBody } from '../http/request-body.js';
 import { SignedClient, type SignedClientOptions } from '../http/signed-client.js';
@@ -164,10 +165,10 @@ export class HttpFleetApi implements FleetApi {
     await this.#client.putFile(`/v1/releases/${counter}`, path, ignored, this.#options);
   }
 
-  /** The stream of server-sent events. */
+  /** The stream of server-sent events, until the signal is aborted. */
   async events(signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     const response = await this.#once.openStream('/v1/events', { signal });
-    return response.body ?? (async function* () {})();
+    return bodyUntil(response.body, signal);
   }
 
   get #options(): { readonly signal: AbortSignal } {

@@ -4,6 +4,7 @@ import { openCustodian } from '../../custody/custodian-directory.js';
 import { readPlanToServe } from '../../custody/role-plan.js';
 import { replaceFile } from '../../files.js';
 import { openContainer } from '../../package/reader.js';
+import { breakGlassLines } from '../key-lines.js';
 import type { Output } from '../output.js';
 
 interface AnswerCommandOptions {
@@ -22,13 +23,15 @@ export function custodianAnswerCommand(command: Command, output: () => Output): 
     .action(async (aggregatePath: string, options: AnswerCommandOptions) => {
       const opened = await openCustodian(options.custodian);
       const { custodian, role } = opened;
+      const out = output();
+      for (const line of breakGlassLines(role.store)) out.warn(line);
       try {
         const plan = await readPlanToServe(options.custodian, options.plan, role.roster);
         const aggregate = await openContainer(aggregatePath, 'aggregate');
         try {
           const { answer, replayed, contributors } = await answerRound(custodian, plan, aggregate);
           await replaceFile(options.out, answer);
-          output().result({ written: options.out, custodian: custodian.id, contributors, replayed }, [
+          out.result({ written: options.out, custodian: custodian.id, contributors, replayed }, [
             `"${custodian.id}" answered for the sum of ${contributors} updates in ${options.out}` +
               `${replayed ? ' (the answer that was given before).' : '.'}`,
           ]);

@@ -50,7 +50,8 @@ export interface AuditEntry extends AuditContent {
   readonly signatures: Uint8Array;
 }
 
-const MAX_DETAIL_CHARACTERS = 16 * 1024;
+/** Of a detail's text. */
+export const MAX_DETAIL_CHARACTERS = 16 * 1024;
 
 const detailSchema = z.record(z.string(), z.union([z.string(), z.int().min(0)]));
 

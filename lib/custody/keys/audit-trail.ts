@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { DurableDatabase } from '../../durable/durable-database.js';
+import { ParameterError } from '../../errors.js';
 import { encodeCbor } from '../../package/cbor-encoding.js';
 import { signHeader } from '../../package/signatures.js';
 import type { SigningKey } from '../../package/signing-key.js';
@@ -18,6 +19,7 @@ import {
   entryPayload,
   entryRow,
   genesis,
+  MAX_DETAIL_CHARACTERS,
 } from './audit-entry.js';
 
 /** Whose trail it is. */
@@ -83,6 +85,7 @@ export class AuditTrail {
    * Appends entries, and runs `change` in the same transaction: all of it is on the disk when this returns, or nothing.
    *
    * @param change gets the sequence number of the last entry
+   * @throws ParameterError `audit.detail-too-long`
    */
   async append(
     signer: SigningKey,
@@ -106,9 +109,18 @@ export class AuditTrail {
   /** Every entry, oldest first: those after `after`, `limit` of them at most (-1 for all). */
   entries(after = 0, limit = -1): AuditEntry[] {
     const sql = 'SELECT * FROM audit_entry WHERE sequence > ? ORDER BY sequence LIMIT ?';
-    return this.#database
-      .all(entryRow, sql, [after, limit])
-      .map(({ time_ms, key, ...entry }) => ({ ...entry, timeMs: time_ms, key: key ?? undefined }));
+    return this.#database.all(entryRow, sql, [after, limit]).map(entryOf);
+  }
+
+  /** For a verifier, who names the first bad entry: every entry before the first row that is none. */
+  readable(): { readonly entries: AuditEntry[]; readonly malformed: boolean } {
+    const entries: AuditEntry[] = [];
+    for (const row of this.#database.all(z.unknown(), 'SELECT * FROM audit_entry ORDER BY sequence')) {
+      const parsed = entryRow.safeParse(row);
+      if (!parsed.success) return { entries, malformed: true };
+      entries.push(entryOf(parsed.data));
+    }
+    return { entries, malformed: false };
   }
 
   /** The hash before an entry, and the entry: what its own hash is checked with. */
@@ -136,6 +148,7 @@ export class AuditTrail {
     const signed: AuditEntry[] = [];
     let previous = head.hash;
     for (const [i, { kind, key, detail }] of entries.entries()) {
+      requireReadable(kind, detail ?? {});
       const content: AuditContent = {
         sequence: head.sequence + 1 + i,
         timeMs: Date.now(),
@@ -162,4 +175,19 @@ export class AuditTrail {
       [sequence, timeMs, kind, key ?? null, detailText(detail), hash, signatures],
     );
   }
+}
+
+function entryOf({ time_ms, key, ...entry }: z.infer<typeof entryRow>): AuditEntry {
+  return { ...entry, timeMs: time_ms, key: key ?? undefined };
+}
+
+/** What is longer than a reader takes would make the whole trail unreadable, for ever. */
+function requireReadable(kind: AuditKind, detail: AuditDetail): void {
+  const { length } = detailText(detail);
+  if (length <= MAX_DETAIL_CHARACTERS) return;
+  throw new ParameterError(
+    'audit.detail-too-long',
+    `The entry "${kind}" of the audit trail would have ${length} characters, and may have ${MAX_DETAIL_CHARACTERS}. Nothing ` +
+      'was done: give a shorter reason or note.',
+  );
 }

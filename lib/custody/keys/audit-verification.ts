@@ -1,5 +1,6 @@
 /** Whether an audit trail is whole, and where it first is not. */
 import { TensorGuardError, VerificationError } from '../../errors.js';
+import { sha256 } from '../../package/digests.js';
 import type { PublicKeys, SignatureAlgorithm } from '../../package/keys.js';
 import { keyIdOf } from '../../package/keys.js';
 import { decodeSignatureBlock, verifySignatures } from '../../package/signatures.js';
@@ -20,19 +21,26 @@ export interface AuditVerdict {
   readonly bad?: BadEntry;
 }
 
-/** What the key table says, to be held against what the trail says. */
+/** What the key table says, to be held against what the trail says: somebody may have changed that alone. */
 export interface ClaimedState {
   readonly name: string;
   readonly state: KeyState;
+  /** Of a KEM key. */
+  readonly publicKey: Uint8Array | undefined;
 }
 
 export interface AuditEvidence {
   readonly owner: AuditOwner;
   /** Oldest first. */
   readonly entries: readonly AuditEntry[];
+  /** Whether a row follows them that is no entry. */
+  readonly malformed: boolean;
   /** Of the role; the verifier says whose they are. */
   readonly keys: PublicKeys;
   readonly states: readonly ClaimedState[];
+  /** Entries of the uses of break-glass that the store has open, ascending. */
+  readonly openUses: readonly number[];
+  readonly epochFloor: number;
   /** Exported earlier; each proves that the trail reached so far, with that hash. */
   readonly heads: readonly SignedHead[];
 }
@@ -82,6 +90,7 @@ export async function isSignedEntry(
 async function firstBadEntry({
   owner,
   entries,
+  malformed,
   keys,
 }: AuditEvidence): Promise<BadEntry | { head: Uint8Array }> {
   let head = genesis(owner);
@@ -98,6 +107,7 @@ async function firstBadEntry({
     }
     head = entry.hash;
   }
+  if (malformed) return { sequence: entries.length + 1, reason: 'it is no entry: its row was changed' };
   return { head };
 }
 
@@ -146,7 +156,50 @@ function badState({ entries, states }: AuditEvidence): BadEntry | undefined {
   return undefined;
 }
 
-/** Checks a whole trail: numbering, hashes, signatures, exported heads, and the states that it leaves keys in. */
+/** Nobody seals to a key that somebody put in the place of the one that was made here. */
+function badPublicKey({ entries, states }: AuditEvidence): BadEntry | undefined {
+  const made = new Map(entries.filter(({ kind }) => kind === 'create').map((entry) => [entry.key, entry]));
+  for (const { name, publicKey } of states) {
+    const creation = made.get(name);
+    if (publicKey === undefined || creation?.detail['publicKey'] === hex(sha256(publicKey))) continue;
+    return {
+      sequence: creation?.sequence ?? entries.length + 1,
+      reason: `the store has another public key for "${name}" than the one that was made: the store was changed`,
+    };
+  }
+  return undefined;
+}
+
+/** A use that is not shown any more without an officer having closed it, or a floor that was lowered. */
+function badClaim({ entries, openUses, epochFloor }: AuditEvidence): BadEntry | undefined {
+  const closed = new Set(
+    entries.filter(({ kind }) => kind === 'break-glass-close').map(({ detail }) => detail['use']),
+  );
+  const open = entries.filter(({ kind, sequence }) => kind === 'break-glass' && !closed.has(sequence));
+  const sequence =
+    open.find((entry) => !openUses.includes(entry.sequence))?.sequence ??
+    openUses.find((use) => !open.some((entry) => entry.sequence === use));
+  if (sequence !== undefined) {
+    const reason = 'the trail and the store disagree about whether this use of break-glass is closed';
+    return { sequence, reason: `${reason}: the store was changed` };
+  }
+  const floors = entries.flatMap(({ kind, detail, ...entry }) =>
+    kind === 'import' && typeof detail['epochFloor'] === 'number'
+      ? [{ floor: detail['epochFloor'], sequence: entry.sequence }]
+      : [],
+  );
+  const highest = floors.reduce((a, b) => (b.floor > a.floor ? b : a), { floor: 0, sequence: 0 });
+  if (highest.floor === epochFloor) return undefined;
+  return {
+    sequence: highest.sequence || entries.length + 1,
+    reason: `the trail leaves the epoch floor at ${highest.floor}, and the store has ${epochFloor}: the store was changed`,
+  };
+}
+
+/**
+ * Checks a whole trail: numbering, hashes, signatures, exported heads, and what the store says of keys, uses of break-glass and
+ * the epoch floor.
+ */
 export async function verifyAudit(evidence: AuditEvidence): Promise<AuditVerdict> {
   const { entries } = evidence;
   const chain = await firstBadEntry(evidence);
@@ -161,7 +214,7 @@ export async function verifyAudit(evidence: AuditEvidence): Promise<AuditVerdict
     const bad = await badHead(evidence, signed);
     if (bad !== undefined) return verdict(bad);
   }
-  return verdict(badState(evidence));
+  return verdict(badState(evidence) ?? badPublicKey(evidence) ?? badClaim(evidence));
 }
 
 /** @throws VerificationError `audit.bad-entry` */

@@ -17,7 +17,7 @@ import { hex, requireBytes32, sameBytes } from '../fields.js';
 import { kemPublicKey } from '../hpke.js';
 import { describeRound, type RoundKey, requireRoundKey } from '../round-key.js';
 import type { SecretBytes } from '../secret-bytes.js';
-import { breakGlassRow, type KeyRow } from './key-rows.js';
+import type { KeyRow } from './key-rows.js';
 import { type KeyStore, moveKey, secretFileName } from './key-store.js';
 import type { WrappedSecret } from './key-vault.js';
 import { recoveryBinding, recoveryDescription, sealRecovery } from './recovery-files.js';
@@ -189,10 +189,7 @@ async function requireSecretOf(row: KeyRow, secret: SecretBytes): Promise<void> 
 
 /** The uses that no officer has closed: every status shows them. */
 export function openBreakGlasses(store: KeyStore): readonly OpenBreakGlass[] {
-  const sql = 'SELECT * FROM break_glass WHERE closed_entry IS NULL ORDER BY entry';
-  return store.vault.database
-    .all(breakGlassRow, sql)
-    .map(({ entry, key, round, reason }) => ({ entry, key, round, reason }));
+  return store.vault.openUses().map(({ entry, key, round, reason }) => ({ entry, key, round, reason }));
 }
 
 /**

@@ -98,6 +98,7 @@ export const breakGlassRow = z.object({
   reason: z.string(),
   closed_entry: z.int().nullable(),
 });
+export type BreakGlassRow = z.infer<typeof breakGlassRow>;
 
 export function corrupt(detail: string): VerificationError {
   return new VerificationError(

@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { RefusedError } from '../../errors.js';
 import { encodeCbor } from '../../package/cbor-encoding.js';
+import { sha256 } from '../../package/digests.js';
 import type { PublicKeys, SignatureAlgorithm } from '../../package/keys.js';
 import { importSecret, type LocalSigningKey } from '../../package/signing-key.js';
-import { requireInteger } from '../fields.js';
+import { hex, requireInteger } from '../fields.js';
 import { generateKemKey } from '../hpke.js';
 import { SecretBytes } from '../secret-bytes.js';
 import type { KeyWrapper, WrapperDescription } from '../wrappers/key-wrapper.js';
@@ -316,9 +317,11 @@ export class KeyStore {
     const { identity, trail } = this.vault;
     return verifyAudit({
       owner: identity,
-      entries: trail.entries(),
+      ...trail.readable(),
       keys: identity.publicKeys,
       states: this.keys(),
+      openUses: this.vault.openUses().map(({ entry }) => entry),
+      epochFloor: this.vault.epochFloor(),
       heads,
     });
   }
@@ -403,11 +406,15 @@ function changedMeanwhile(): RefusedError {
   );
 }
 
-function creation({ name, purpose, state, epoch, wrapped }: NewKey): NewEntry {
+function creation({ name, purpose, state, epoch, publicKey, wrapped }: NewKey): NewEntry {
   return {
     kind: 'create',
     key: name,
-    detail: { purpose, state, wrapper: wrapped.wrapper, ...(epoch !== undefined && { epoch }) },
+    detail: {
+      ...{ purpose, state, wrapper: wrapped.wrapper },
+      ...(epoch !== undefined && { epoch }),
+      ...(publicKey !== undefined && { publicKey: hex(sha256(publicKey)) }),
+    },
   };
 }
 

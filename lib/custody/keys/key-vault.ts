@@ -14,7 +14,16 @@ import type { SecretBytes } from '../secret-bytes.js';
 import type { KeyWrapper } from '../wrappers/key-wrapper.js';
 import { openWrapper, type WrapperConfig, wrapperConfigSchema } from '../wrappers/wrapper-config.js';
 import { type AuditOwner, AuditTrail, type NewEntry } from './audit-trail.js';
-import { corrupt, description, type KeyRow, keyRow, type Role, storeRow } from './key-rows.js';
+import {
+  type BreakGlassRow,
+  breakGlassRow,
+  corrupt,
+  description,
+  type KeyRow,
+  keyRow,
+  type Role,
+  storeRow,
+} from './key-rows.js';
 import { PERMITTED } from './key-states.js';
 import { bindSecret, type SecretBinding, unbindSecret } from './secret-binding.js';
 import { SecretFiles } from './secret-files.js';
@@ -119,6 +128,12 @@ export class KeyVault {
     const row = this.database.get(epochFloorRow, 'SELECT epoch_floor FROM store');
     if (row === undefined) throw corrupt('it does not say whose it is');
     return row.epoch_floor;
+  }
+
+  /** Uses of break-glass that no officer has closed, oldest first. */
+  openUses(): BreakGlassRow[] {
+    const sql = 'SELECT * FROM break_glass WHERE closed_entry IS NULL ORDER BY entry';
+    return this.database.all(breakGlassRow, sql);
   }
 
   wrapperConfig(): WrapperConfig {

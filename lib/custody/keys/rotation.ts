@@ -7,7 +7,7 @@ const MS_PER_HOUR = 3_600_000;
 export interface RotationState {
   /** The key of the newest epoch. */
   readonly newest: KeyRecord;
-  /** Milliseconds since 1970: when the newest key has had its time. */
+  /** Milliseconds since 1970: when the newest key has had its time. Nobody should seal to a compromised one: it is due at once. */
   readonly dueAtMs: number;
   /** Made for the next epoch, and in no roster yet. */
   readonly pending: boolean;
@@ -24,9 +24,14 @@ export function rotationState(store: KeyStore, everyHours: number): RotationStat
   }
   return {
     newest,
-    dueAtMs: newest.createdMs + everyHours * MS_PER_HOUR,
+    dueAtMs: newest.createdMs + (isOver(newest) ? 0 : everyHours * MS_PER_HOUR),
     pending: newest.state === 'pre-activation',
   };
+}
+
+/** After break-glass that was cut off before its rotation, too. */
+function isOver({ state }: KeyRecord): boolean {
+  return state === 'compromised' || state === 'destroyed';
 }
 
 export interface Rotation {

@@ -9,7 +9,10 @@ import { readStored, type StoredFile, sizeOf } from './stored-file.js';
 /** A body that was sent as a stream of bytes. @throws FormatError `request.bad-media-type` */
 export function streamOf(request: FastifyRequest): AsyncIterable<Uint8Array> {
   const { body } = request;
-  if (body instanceof Readable) return body;
+  // Whoever stops reading must not destroy the request: its answer is still to be sent, on its connection.
+  if (body instanceof Readable) {
+    return { [Symbol.asyncIterator]: () => body.iterator({ destroyOnReturn: false }) };
+  }
   throw new FormatError('request.bad-media-type', 'Send the file as application/octet-stream.');
 }
 

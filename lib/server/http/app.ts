@@ -21,6 +21,7 @@ import { createLogger, type LogOptions, logRequest } from './logging.js';
 import { createRateLimits } from './rate-limits.js';
 import { installSecurityHeaders } from './security-headers.js';
 import { readTls, type TlsFiles } from './tls.js';
+import { installUnreadBodies } from './unread-bodies.js';
 
 export interface AppOptions {
   /** Every route that will be registered, and who may use it. */
@@ -60,6 +61,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   app.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload));
   app.removeContentTypeParser('text/plain');
   app.addHook('onResponse', logRequest);
+  installUnreadBodies(app);
   installSecurityHeaders(app, tls !== undefined);
   installGatekeeper(app, {
     access,

@@ -10,7 +10,7 @@ import { outstandingEffects, type RoundEffect } from '../../round/machine/effect
 import type { RoundEvent } from '../../round/machine/events.js';
 import { hasEnded } from '../../round/machine/phases.js';
 import { decodeRoundState, encodeRoundState, type RoundState } from '../../round/machine/state.js';
-import { stepThrough } from '../../round/machine/step.js';
+import { stepRound, stepThrough } from '../../round/machine/step.js';
 import type { Store } from '../../store/store.js';
 import { keyOf } from './stored-round.js';
 
@@ -39,6 +39,8 @@ interface Cached {
 
 /** Longer timers than this overflow in Node; a shorter one only looks again. */
 const MAX_TIMER_MS = 60_000;
+/** After a store that could not be reached. */
+const RETRY_TIMER_MS = 1_000;
 
 export class RoundService {
   readonly #options: RoundServiceOptions;
@@ -47,6 +49,8 @@ export class RoundService {
   readonly #running = new Map<string, Promise<void>>();
   readonly #cached = new Map<string, Cached>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
+  /** Revisions of rounds that have ended, so that `resume` does not read them again. */
+  readonly #ended = new Map<string, number>();
   #closed = false;
 
   constructor(options: RoundServiceOptions) {
@@ -54,10 +58,18 @@ export class RoundService {
     this.#now = options.now ?? Date.now;
   }
 
-  /** Goes on with every round that has not ended: deadlines that passed meanwhile count now. */
+  /**
+   * Goes on with every round that has not ended and that nobody here waits for: deadlines that passed meanwhile count now.
+   * Call it again and again: the process that waited for a deadline may be another one, and dead.
+   */
   async resume(): Promise<void> {
-    for await (const { plan, state } of this.list()) {
-      if (!hasEnded(state.phase)) await this.#follow(plan, state);
+    for await (const { key, revision } of this.#options.store.state.list(keyOf('round'))) {
+      const plan = key.slice(keyOf('round').length + 1);
+      if (this.#timers.has(plan) || this.#ended.get(plan) === revision) continue;
+      const loaded = await this.#load(plan);
+      if (loaded === undefined) continue;
+      if (hasEnded(loaded.state.phase)) this.#ended.set(plan, loaded.revision);
+      else if (!this.#timers.has(plan)) await this.#follow(plan, loaded.state);
     }
   }
 
@@ -80,6 +92,16 @@ export class RoundService {
     return state;
   }
 
+  /**
+   * Whether the machine would take an event now; nothing changes. For what must be stored before the event is sent.
+   *
+   * @throws RefusedError what the machine refuses it with; `round.unknown`
+   */
+  async check(plan: string, event: RoundEvent): Promise<void> {
+    const { refusal } = stepRound(await this.require(plan), event);
+    if (refusal !== undefined) throw refusal;
+  }
+
   /** Every round there is, in any order. */
   async *list(): AsyncGenerator<{ readonly plan: string; readonly state: RoundState }, void, void> {
     for await (const { key } of this.#options.store.state.list(keyOf('round'))) {
@@ -100,9 +122,7 @@ export class RoundService {
       const waiting = this.#waiting.get(plan) ?? [];
       waiting.push({ event, resolve, reject });
       this.#waiting.set(plan, waiting);
-      if (this.#running.has(plan)) return;
-      const run = this.#drain(plan).finally(() => this.#running.delete(plan));
-      this.#running.set(plan, run);
+      if (!this.#running.has(plan)) this.#running.set(plan, this.#drain(plan));
     });
   }
 
@@ -122,6 +142,8 @@ export class RoundService {
         for (const { reject } of batch) reject(error);
       }
     }
+    // At once with the last look: an event that comes after it must find that nobody is running.
+    this.#running.delete(plan);
   }
 
   #take(plan: string): Pending[] {
@@ -202,7 +224,11 @@ export class RoundService {
           if (!this.#timers.has(plan)) return this.#follow(plan, state);
           return undefined;
         })
-        .catch(this.#options.onError);
+        .catch((error: unknown) => {
+          this.#options.onError(error);
+          // The deadline still holds.
+          if (!this.#timers.has(plan)) this.#setTimer(plan, this.#now() + RETRY_TIMER_MS);
+        });
     }, inMs);
     timer.unref();
     this.#timers.set(plan, timer);

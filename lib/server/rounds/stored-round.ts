@@ -11,6 +11,7 @@ export const KEYS = {
   round: 'round',
   plan: 'plan',
   upload: 'upload',
+  begun: 'begun',
   aggregate: 'aggregate',
   answer: 'answer',
   close: 'close',

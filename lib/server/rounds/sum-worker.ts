@@ -8,9 +8,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TrustedPlan } from '../../custody/trusted-plan.js';
-import { RefusedError, TensorGuardError } from '../../errors.js';
+import { EnvironmentError, RefusedError, TensorGuardError } from '../../errors.js';
 import { hex } from '../../package/messages/common.js';
 import { openContainer } from '../../package/reader.js';
+import type { ByteSource } from '../../package/source.js';
 import { aggregateUpdates, type UpdateFile } from '../../round/aggregate.js';
 import { hasEnded } from '../../round/machine/phases.js';
 import { type RoundState, sentUpdates } from '../../round/machine/state.js';
@@ -64,7 +65,9 @@ export class SumWorker {
     while (!this.#stop.signal.aborted) {
       try {
         const task = await store.queue.take(SUM_QUEUE, { leaseMs, signal: this.#stop.signal });
-        if (task !== undefined) await this.#work(task);
+        // The store is closed, and would say so again without a pause.
+        if (task === undefined) return;
+        await this.#work(task);
       } catch (error) {
         onError(error);
         await new Promise((resolve) => setTimeout(resolve, 1000));
@@ -106,6 +109,7 @@ export class SumWorker {
     const { rounds, store, fleet, planOf, onSummed } = this.#options;
     const started = performance.now();
     const directory = await mkdtemp(join(tmpdir(), 'tensorguard-sum-'));
+    const failures: EnvironmentError[] = [];
     try {
       const out = join(directory, 'aggregate.tga');
       const trusted = await planOf(plan);
@@ -114,9 +118,11 @@ export class SumWorker {
         policy: fleet.policy,
         aggregatorId: fleet.aggregatorId,
         signing: fleet.signing,
-        updates: await this.#files(plan, state),
+        updates: await this.#files(plan, state, failures),
         out,
       });
+      // An update that could not be read for the time being was left out, and its client did nothing wrong.
+      if (failures[0] !== undefined) throw failures[0];
       const file = await storeStream(store.blobs, createReadStream(out, { highWaterMark: 1 << 20 }));
       const record = { fingerprint: hex(fingerprint), file, atMs: Date.now() };
       // Where a worker that was taken for dead was first, its aggregate counts, with the set that it holds.
@@ -131,7 +137,9 @@ export class SumWorker {
         atMs: Date.now(),
       });
       onSummed?.(plan, accepted.length, performance.now() - started);
-    } catch (error) {
+    } catch (caught) {
+      // Too few updates, where some could not be read, is the machine's failure as well.
+      const error = failures[0] ?? caught;
       if (!(error instanceof TensorGuardError)) throw error;
       await rounds.send(plan, {
         type: 'sum-failed',
@@ -164,20 +172,38 @@ export class SumWorker {
   }
 
   /** Named by their fingerprints, so that one that cannot even be read is reported by that. */
-  async #files(plan: string, state: RoundState): Promise<UpdateFile[]> {
+  async #files(plan: string, state: RoundState, failures: EnvironmentError[]): Promise<UpdateFile[]> {
     const { intake, store } = this.#options;
     const files: UpdateFile[] = [];
     for (const { update } of sentUpdates(state)) {
       const upload = await intake.find(plan, update.fingerprint);
       if (upload === undefined)
         throw new Error(`the upload ${update.fingerprint} of a sealed set is not in the store`);
+      // Of the upload the list of its pieces alone: a thousand envelopes stay on the disk.
+      const { file } = upload;
       files.push({
         name: update.fingerprint,
-        open: async () => new StoredFileSource(store.blobs, upload.file),
+        open: async () => notingFailures(new StoredFileSource(store.blobs, file), failures),
       });
     }
     return files;
   }
+}
+
+/** Keeps what the machine failed with, apart from what is wrong with the update: a blob that is gone stays gone. */
+function notingFailures(source: ByteSource, failures: EnvironmentError[]): ByteSource {
+  return {
+    sizeBytes: source.sizeBytes,
+    close: () => source.close(),
+    async read(target, position) {
+      try {
+        await source.read(target, position);
+      } catch (error) {
+        if (error instanceof EnvironmentError && error.code !== 'store.blob-missing') failures.push(error);
+        throw error;
+      }
+    },
+  };
 }
 
 function oneLine(text: string): string {

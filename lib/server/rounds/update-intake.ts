@@ -2,7 +2,7 @@
  * Taking in updates: the envelope first, which is verified before a byte of the rest is read; then its chunks, in any order,
  * each held against the digest that the client signed. What is stored once need not be sent again after a cut.
  */
-
+import { z } from 'zod';
 import type { TrustedPlan } from '../../custody/trusted-plan.js';
 import { checkUpdate } from '../../custody/trusted-update.js';
 import { FormatError, RefusedError } from '../../errors.js';
@@ -14,11 +14,16 @@ import type { Store } from '../../store/store.js';
 import { takeEnvelope } from '../files/envelope-reader.js';
 import { readStored, type StoredFile, storeBytes } from '../files/stored-file.js';
 import { chunksOf, requireChunk, requireFileBytes, sectionChunks } from '../files/verified-file.js';
-import { createJson, readJson } from '../state/json-state.js';
+import { changeJson, createJson, readJson } from '../state/json-state.js';
 import { keyOf, type UploadRecord, uploadRecordSchema } from './stored-round.js';
 
 /** Envelopes have a few kilobytes; one with tens of thousands of tensor names has megabytes. */
 export const MAX_ENVELOPE_BYTES = 4 << 20;
+
+/** Different updates that a client may begin in a round: each costs storage until the round is closed. */
+const MAX_BEGUN = 16;
+
+const begunSchema = z.strictObject({ fingerprints: z.array(z.string()).max(MAX_BEGUN) });
 
 export interface UploadTarget {
   /** 64 hexadecimal digits. */
@@ -28,6 +33,8 @@ export interface UploadTarget {
   readonly client: string;
   /** Of the update, as the path names it. */
   readonly fingerprint: string;
+  /** Whether the round would take it now. @throws RefusedError `round.*` */
+  readonly admit: (envelope: Envelope<'update'>) => Promise<void>;
 }
 
 export interface Upload {
@@ -57,13 +64,15 @@ export class UpdateIntake {
   }
 
   /**
-   * Verifies and keeps an envelope. The same one again is fine.
+   * Verifies and keeps an envelope, if the round would take the update now. The same one again is fine.
    *
-   * @throws RefusedError `update.*`, `roster.*`, `policy.*`, `auth.not-yours`; VerificationError, FormatError `container.*`
+   * @throws RefusedError `update.*`, `roster.*`, `policy.*`, `auth.not-yours`, `round.*`, `upload.too-many`; VerificationError, FormatError `container.*`
    */
   async begin(target: UploadTarget, envelopeBytes: Uint8Array): Promise<Upload> {
     const envelope = readEnvelope(envelopeBytes, 'update');
     await this.#check(target, envelope);
+    await target.admit(envelope);
+    await this.#count(target);
     const stored = await storeBytes(this.store.blobs, envelope.envelopeBytes);
     const record = { client: target.client, envelope: [...stored], atMs: Date.now() };
     await createJson(this.store.state, keyOf('upload', target.planHex, target.fingerprint), record);
@@ -123,6 +132,18 @@ export class UpdateIntake {
     } finally {
       await rest.return();
     }
+  }
+
+  async #count({ planHex, client, fingerprint }: UploadTarget): Promise<void> {
+    await changeJson(this.store.state, begunSchema, keyOf('begun', planHex, client), (begun) => {
+      const fingerprints = begun?.fingerprints ?? [];
+      if (fingerprints.includes(fingerprint)) return undefined;
+      if (fingerprints.length < MAX_BEGUN) return { fingerprints: [...fingerprints, fingerprint] };
+      throw new RefusedError(
+        'upload.too-many',
+        `The client has begun ${MAX_BEGUN} updates in this round, which is all that it may. End one of them.`,
+      );
+    });
   }
 
   async #check({ plan, client, fingerprint }: UploadTarget, envelope: Envelope<'update'>): Promise<void> {

@@ -41,6 +41,20 @@ const refusalSchema = z.strictObject({
 export function registerOpeningRoutes(app: App, context: ServerContext): void {
   const { store, rounds } = context;
 
+  /**
+   * Stores a file before the round says that it has it, under its own fingerprint: whoever dies in between leaves a file that
+   * nothing names, and never a round that names a file that is not there.
+   */
+  async function keep(
+    bytes: Uint8Array,
+    fingerprint: string,
+    kind: 'answer' | 'close',
+    ...names: readonly string[]
+  ): Promise<void> {
+    const file = await storeBytes(store.blobs, bytes);
+    await keepFileRecord(store.state, { fingerprint, file, atMs: Date.now() }, kind, ...names, fingerprint);
+  }
+
   app.get(
     '/v1/rounds/:plan/aggregate',
     { schema: { summary: 'The sum of the round (.tga)', tags: ['opening'], params: planParams } },
@@ -83,17 +97,16 @@ export function registerOpeningRoutes(app: App, context: ServerContext): void {
           'The answer is another custodian’s, or of another round.',
         );
       }
-      const state = await rounds.send(name, {
+      const event = {
         type: 'answer-received',
         custodian,
         fingerprint: hex(fingerprint),
         set: hex(body.set),
         atMs: Date.now(),
-      });
-      const file = await storeBytes(store.blobs, bytes);
-      const record = { fingerprint: hex(fingerprint), file, atMs: Date.now() };
-      await keepFileRecord(store.state, record, 'answer', name, custodian);
-      return reply.code(201).send(roundStatus(name, state));
+      } as const;
+      await rounds.check(name, event);
+      await keep(bytes, event.fingerprint, 'answer', name, custodian);
+      return reply.code(201).send(roundStatus(name, await rounds.send(name, event)));
     },
   );
 
@@ -121,7 +134,13 @@ export function registerOpeningRoutes(app: App, context: ServerContext): void {
     { schema: { summary: 'An answer, for the owner to open with', tags: ['opening'], params: answerParams } },
     async (request, reply) => {
       const { plan, custodian } = request.params;
-      const record = requireFound(await readFileRecord(store.state, 'answer', plan, custodian), 'answer');
+      const { answers } = await rounds.require(plan);
+      const given = answers.find((answer) => answer.custodian === custodian);
+      const { fingerprint } = requireFound(given, 'answer');
+      const record = requireFound(
+        await readFileRecord(store.state, 'answer', plan, custodian, fingerprint),
+        'answer',
+      );
       return sendStored(request, reply, store.blobs, record);
     },
   );
@@ -147,22 +166,17 @@ export function registerOpeningRoutes(app: App, context: ServerContext): void {
       const { body, fingerprint } = container;
       if (hex(body.plan) !== name)
         throw new RefusedError('close.another-plan', 'The close record is of another round.');
-      const state = await rounds.send(name, {
+      const event = {
         type: 'closed',
         record: hex(fingerprint),
         opened: body.opened.map(hex),
         ...(body.set !== undefined && { set: hex(body.set) }),
         ...(body.reason !== undefined && { reason: body.reason }),
         atMs: Date.now(),
-      });
-      const file = await storeBytes(store.blobs, bytes);
-      await keepFileRecord(
-        store.state,
-        { fingerprint: hex(fingerprint), file, atMs: Date.now() },
-        'close',
-        name,
-      );
-      return reply.code(201).send(roundStatus(name, state));
+      } as const;
+      await rounds.check(name, event);
+      await keep(bytes, event.record, 'close', name);
+      return reply.code(201).send(roundStatus(name, await rounds.send(name, event)));
     },
   );
 
@@ -170,8 +184,10 @@ export function registerOpeningRoutes(app: App, context: ServerContext): void {
     '/v1/rounds/:plan/close',
     { schema: { summary: 'The close record of a round', tags: ['opening'], params: planParams } },
     async (request, reply) => {
+      const { plan } = request.params;
+      const { record: fingerprint } = requireFound((await rounds.require(plan)).close, 'close record');
       const record = requireFound(
-        await readFileRecord(store.state, 'close', request.params.plan),
+        await readFileRecord(store.state, 'close', plan, fingerprint),
         'close record',
       );
       return sendStored(request, reply, store.blobs, record);

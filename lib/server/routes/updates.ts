@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { RefusedError, type TensorGuardError, VerificationError } from '../../errors.js';
 import { CHUNK_BYTES } from '../../package/layout.js';
+import type { RoundEvent } from '../../round/machine/events.js';
 import { acceptedUpdates, type RoundState, sentUpdates } from '../../round/machine/state.js';
 import type { AccessTable } from '../auth/access.js';
 import { planOf, type ServerContext } from '../context.js';
@@ -26,6 +27,16 @@ export const UPDATE_ACCESS: AccessTable = {
 /** No update is larger than a roster can allow; the roster's own ceiling is checked before the body is read. */
 const MAX_UPDATE_BYTES = 2 ** 36;
 
+/** What a round has refused with one of these it refuses for ever. */
+const FINAL_REFUSALS: ReadonlySet<string> = new Set([
+  'round.client-not-eligible',
+  'round.full',
+  'round.late',
+  'round.second-update',
+  'round.too-many-replacements',
+  'round.too-stale',
+]);
+
 const progressSchema = z.object({
   state: z
     .enum(['incomplete', 'complete', 'received', 'accepted', 'left-out', 'replaced'])
@@ -38,14 +49,19 @@ const progressSchema = z.object({
 });
 type Progress = z.infer<typeof progressSchema>;
 
-function progressOf(state: RoundState, fingerprint: string, missing: readonly number[]): Progress {
+/** @param client whose update it is: what others sent under its fingerprint says nothing about it */
+function progressOf(
+  state: RoundState,
+  { client, fingerprint }: Pick<UploadTarget, 'client' | 'fingerprint'>,
+  missing: readonly number[],
+): Progress {
   const sent = sentUpdates(state).find(({ update }) => update.fingerprint === fingerprint);
   if (sent?.update.refused !== undefined) return { state: 'left-out', missing: [], ...sent.update.refused };
   if (acceptedUpdates(state).some(({ update }) => update.fingerprint === fingerprint)) {
     return { state: 'accepted', missing: [] };
   }
   if (sent !== undefined) return { state: 'received', missing: [] };
-  const refusal = state.refusals.find((each) => each.fingerprint === fingerprint);
+  const refusal = state.refusals.find((each) => each.fingerprint === fingerprint && each.client === client);
   const why = refusal === undefined ? {} : { code: refusal.code, reason: refusal.reason };
   // An attempt that did not hold is no verdict: what is missing can still be sent.
   if (missing.length > 0) return { state: 'incomplete', missing: [...missing], ...why };
@@ -60,7 +76,20 @@ export function registerUpdateRoutes(app: App, context: ServerContext): void {
     params: z.infer<typeof updateParams>,
   ): Promise<UploadTarget> {
     const { plan: planHex, fingerprint } = params;
-    return { planHex, plan: await planOf(context, planHex), client: actorOf(request).id, fingerprint };
+    const client = actorOf(request).id;
+    return {
+      ...{ planHex, client, fingerprint },
+      plan: await planOf(context, planHex),
+      admit: async (envelope) => {
+        const event = receivedEvent({ client, fingerprint }, envelope);
+        await rounds.check(planHex, event).catch(async (error: unknown) => {
+          // Sent, it is noted as well; only where nothing can make the round take an update whose body was never read.
+          if (error instanceof RefusedError && FINAL_REFUSALS.has(error.code))
+            await rounds.send(planHex, event);
+          throw error;
+        });
+      },
+    };
   }
 
   /** Refusals of a client's own, authenticated upload are kept: who sent it is told, and whoever looks at the round. */
@@ -68,7 +97,10 @@ export function registerUpdateRoutes(app: App, context: ServerContext): void {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof RefusedError || error instanceof VerificationError) await note(target, error);
+      const isNoted = error instanceof RefusedError && error.code.startsWith('round.');
+      if (!isNoted && (error instanceof RefusedError || error instanceof VerificationError)) {
+        await note(target, error);
+      }
       throw error;
     }
   }
@@ -92,23 +124,27 @@ export function registerUpdateRoutes(app: App, context: ServerContext): void {
     });
   }
 
-  async function receive(
-    { planHex, client, fingerprint }: UploadTarget,
-    { envelope }: Upload,
-  ): Promise<RoundState> {
+  async function receive(target: UploadTarget, { envelope }: Upload): Promise<RoundState> {
+    return rounds.send(target.planHex, receivedEvent(target, envelope));
+  }
+
+  function receivedEvent(
+    { client, fingerprint }: Pick<UploadTarget, 'client' | 'fingerprint'>,
+    envelope: Upload['envelope'],
+  ): RoundEvent {
     const { staleness, safety } = envelope.body;
     const statistics = {
       ...(safety?.gradientNormMean !== undefined && { gradientNormMean: safety.gradientNormMean }),
       ...(safety?.gradientNormMax !== undefined && { gradientNormMax: safety.gradientNormMax }),
     };
-    return rounds.send(planHex, {
+    return {
       type: 'update-received',
       client,
       fingerprint,
       ...(staleness !== undefined && { stalenessRounds: staleness }),
       ...(Object.keys(statistics).length > 0 && { statistics }),
       atMs: Date.now(),
-    });
+    };
   }
 
   app.put(
@@ -127,7 +163,7 @@ export function registerUpdateRoutes(app: App, context: ServerContext): void {
       const body = streamOf(request);
       const upload = await noting(target, () => intake.whole(target, body, declaredBytes(request)));
       const state = await receive(target, upload);
-      return reply.code(201).send(progressOf(state, target.fingerprint, []));
+      return reply.code(201).send(progressOf(state, target, []));
     },
   );
 
@@ -147,7 +183,7 @@ export function registerUpdateRoutes(app: App, context: ServerContext): void {
       const bytes = await readAll(streamOf(request), MAX_ENVELOPE_BYTES);
       const upload = await noting(target, () => intake.begin(target, bytes));
       const state = await rounds.require(target.planHex);
-      return progressOf(state, target.fingerprint, await intake.missing(upload));
+      return progressOf(state, target, await intake.missing(upload));
     },
   );
 
@@ -199,7 +235,7 @@ export function registerUpdateRoutes(app: App, context: ServerContext): void {
       const missing = await intake.missing(upload);
       if (missing.length > 0) return reply.code(409).send({ state: 'incomplete', missing: [...missing] });
       const state = await receive(target, upload);
-      return reply.code(201).send(progressOf(state, target.fingerprint, []));
+      return reply.code(201).send(progressOf(state, target, []));
     },
   );
 
@@ -216,7 +252,8 @@ export function registerUpdateRoutes(app: App, context: ServerContext): void {
     async (request) => {
       const { plan, fingerprint } = request.params;
       const upload = await ownUpload(request, plan, fingerprint);
-      return progressOf(await rounds.require(plan), fingerprint, await intake.missing(upload));
+      const { client } = upload.record;
+      return progressOf(await rounds.require(plan), { client, fingerprint }, await intake.missing(upload));
     },
   );
 

@@ -127,6 +127,53 @@ describe('an audit trail', () => {
     expect((await verdict(added.directory)).bad?.reason).to.include('unmentioned');
   });
 
+  for (const [column, value] of [
+    ['kind', 'bogus'],
+    ['detail', '{'],
+    ['detail', '{"round":-1}'],
+  ]) {
+    it(`names an entry whose ${column} is none (${value}) as the first bad one`, async () => {
+      const { directory } = await trail();
+      tamper(directory, `UPDATE audit_entry SET ${column} = '${value}' WHERE sequence = 6`);
+      const found = await verdict(directory);
+      expect(found.bad?.sequence).to.equal(6);
+      expect(found.bad?.reason).to.include('no entry');
+    });
+  }
+
+  it('shows a public key that was exchanged in the key table', async () => {
+    const { directory } = await trail();
+    tamper(directory, "UPDATE key SET public_key = zeroblob(1216) WHERE name = 'kem-2'");
+    const found = await verdict(directory);
+    // Signing key and first KEM key are entries 1 and 2.
+    expect(found.bad?.sequence).to.equal(3);
+    expect(found.bad?.reason).to.include('kem-2').and.to.include('public key');
+  });
+
+  it('shows an epoch floor that was lowered beside it, and one that nobody recorded', async () => {
+    const { directory, store } = await newStore();
+    await store.raiseEpochFloor(5, 'import');
+    store.close();
+    expect((await verdict(directory)).bad).to.equal(undefined);
+    for (const floor of [0, 6]) {
+      tamper(directory, `UPDATE store SET epoch_floor = ${floor}`);
+      expect((await verdict(directory)).bad, String(floor)).to.include({ sequence: 3 });
+    }
+  });
+
+  it('takes no entry that it could not read again', async () => {
+    const { directory, store } = await newStore();
+    const head = store.auditHead();
+    await expectRefusal('audit.detail-too-long', () =>
+      store.transition('kem-1', 'suspended', 'x'.repeat(17_000)),
+    );
+    expect(store.vault.row('kem-1').state).to.equal('active');
+    expect(store.auditHead()).to.deep.equal(head);
+    await store.transition('kem-1', 'suspended', 'x'.repeat(16_000));
+    store.close();
+    expect((await verdict(directory)).bad).to.equal(undefined);
+  });
+
   it('takes no head of another role, no changed one, and no forged one', async () => {
     const { directory, head } = await trail();
     const other = await trail();

@@ -335,6 +335,22 @@ describe('a use of break-glass', () => {
     again.close();
   });
 
+  it('is not hidden by a change of the database alone: the trail still has it open', async () => {
+    for (const sql of ['DELETE FROM break_glass', 'UPDATE break_glass SET closed_entry = 1']) {
+      const { directory, store, shares } = await armed();
+      (await breakGlass(store, request(shares))).wipe();
+      const [use] = openBreakGlasses(store);
+      store.close();
+      tamper(directory, sql);
+      const again = await KeyStore.open(directory);
+      expect(openBreakGlasses(again)).to.deep.equal([]);
+      const { bad } = await again.verifyAudit();
+      expect(bad?.sequence, sql).to.equal(use?.entry);
+      expect(bad?.reason).to.include('break-glass');
+      again.close();
+    }
+  });
+
   it('is closed by nobody who has no share, and by no other number', async () => {
     const { store, shares } = await armed();
     (await breakGlass(store, request(shares))).wipe();

@@ -31,6 +31,18 @@ describe('the rotation of a KEM key', () => {
     store.close();
   });
 
+  it('is due at once where the newest key is compromised or destroyed', async () => {
+    const { store } = await newStore();
+    await store.transition('kem-1', 'compromised', 'stolen');
+    const { createdMs } = store.newestKem() as { createdMs: number };
+    expect(rotationState(store, 8760)).to.include({ dueAtMs: createdMs, pending: false });
+    await store.destroy('kem-1', 'its rounds are closed');
+    expect(rotationState(store, 8760)).to.include({ dueAtMs: createdMs, pending: false });
+    await rotate(store);
+    expect(rotationState(store, 8760).dueAtMs).to.be.greaterThan(Date.now());
+    store.close();
+  });
+
   it('makes a custodian a key that waits for a roster, and no second one while it waits', async () => {
     const { store } = await newStore();
     const first = await rotate(store);

@@ -6,7 +6,7 @@ import { createNetwork } from '../../../../examples/mujoco-fleet/policy/network.
 describe('poisoned robots', () => {
   const release = createLora(createNetwork([4, 6, 2], 1), 2, 4, 1);
   const trained = copyLora(release);
-  for (const values of tensorsOf(trained)) values.forEach((value, i) => (values[i] = value + 0.25));
+  for (const values of tensorsOf(trained)) values.set(values.map((value) => value + 0.25));
   const deltas = (lora: typeof release): number[] =>
     tensorsOf(lora).flatMap((values, i) =>
       [...values].map((value, k) => value - (tensorsOf(release)[i]?.[k] as number)),

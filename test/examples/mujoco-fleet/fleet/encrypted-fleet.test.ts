@@ -2,10 +2,17 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { createFederation, type FederatedArm } from '../../../../examples/mujoco-fleet/fleet/arms.js';
+import { SIGN_FLIP, tamper } from '../../../../examples/mujoco-fleet/fleet/attacks.js';
 import type { RoundFacts } from '../../../../examples/mujoco-fleet/fleet/federation.js';
 import { plainAverage } from '../../../../examples/mujoco-fleet/fleet/plain-average.js';
 import { readLora, writeLora } from '../../../../examples/mujoco-fleet/policy/adapter-files.js';
-import { copyLora, createLora, type Lora, tensorsOf } from '../../../../examples/mujoco-fleet/policy/lora.js';
+import {
+  copyLora,
+  createLora,
+  distanceOf,
+  type Lora,
+  tensorsOf,
+} from '../../../../examples/mujoco-fleet/policy/lora.js';
 import { createNetwork } from '../../../../examples/mujoco-fleet/policy/network.js';
 import { Random } from '../../../../examples/mujoco-fleet/random.js';
 import { temporaryDirectory } from '../../../support/temporary-directory.js';
@@ -18,24 +25,17 @@ function moved(release: Lora, robot: number, round: number): Lora {
   const own = new Random(1000 * round + robot);
   const lora = copyLora(release);
   for (const values of tensorsOf(lora)) {
-    values.forEach((value, i) => (values[i] = value + common.normal(0.01) + own.normal(0.01)));
+    values.set(values.map((value) => value + common.normal(0.01) + own.normal(0.01)));
   }
   return lora;
 }
 
-function distance(a: Lora, b: Lora): number {
-  const others = tensorsOf(b);
-  return Math.sqrt(
-    tensorsOf(a).reduce(
-      (sum, values, i) =>
-        sum + values.reduce((part, value, k) => part + (value - (others[i]?.[k] as number)) ** 2, 0),
-      0,
-    ),
-  );
-}
-
-/** Of each round: what the arm's mean lacks of the plain one, over the plain one's norm. */
-async function errors(arm: FederatedArm, rounds: number): Promise<{ errors: number[]; facts: RoundFacts[] }> {
+/** Of each round: what the arm's mean lacks of the plain one, over the plain one's norm; what it cost; how far it moved. */
+async function errors(
+  arm: FederatedArm,
+  rounds: number,
+  poisoned: 'none' | 'clipped' | 'unclipped' = 'none',
+): Promise<{ errors: number[]; facts: RoundFacts[]; norms: number[] }> {
   const directory = await temporaryDirectory();
   const network = createNetwork([13, 24, 24, 2], 1);
   const federation = await createFederation(arm, { directory: join(directory, 'arm'), robots: ROBOTS });
@@ -43,23 +43,28 @@ async function errors(arm: FederatedArm, rounds: number): Promise<{ errors: numb
   await writeLora(release, createLora(network, 4, 8, 1), 'base');
   const found: number[] = [];
   const facts: RoundFacts[] = [];
+  const norms: number[] = [];
   for (let round = 1; round <= rounds; round += 1) {
     const { lora } = await readLora(release);
     const trained: string[] = [];
     for (let robot = 0; robot <= ROBOTS; robot += 1) {
       trained.push(join(directory, `round-${round}-${robot}`));
-      await writeLora(trained[robot] as string, moved(lora, robot, round), 'base');
+      const handed = moved(lora, robot, round);
+      const attack = robot === 0 && poisoned !== 'none' ? SIGN_FLIP : undefined;
+      await writeLora(trained[robot] as string, tamper(lora, handed, attack), 'base');
     }
     const pilot = trained.pop() as string;
     const out = join(directory, `release-${round}`);
     const plain = join(directory, `plain-${round}`);
     await plainAverage.average({ round, release, trained, pilot, out: plain });
-    facts.push(await federation.average({ round, release, trained, pilot, out }));
+    const unclipped = new Set(poisoned === 'unclipped' ? [0] : []);
+    facts.push(await federation.average({ round, release, trained, pilot, unclipped, out }));
+    norms.push(distanceOf((await readLora(out)).lora, lora));
     const mean = (await readLora(plain)).lora;
-    found.push(distance((await readLora(out)).lora, mean) / distance(mean, lora));
+    found.push(distanceOf((await readLora(out)).lora, mean) / distanceOf(mean, lora));
     release = out;
   }
-  return { errors: found, facts };
+  return { errors: found, facts, norms };
 }
 
 describe('encrypted rounds of the MuJoCo fleet', function () {
@@ -72,6 +77,17 @@ describe('encrypted rounds of the MuJoCo fleet', function () {
       expect(clipFactors).to.deep.equal([1, 1, 1]);
       expect(epsilonSpent).to.equal(undefined);
     }
+  });
+
+  it('are bounded by the clip against a poisoned robot, and by the levels alone where its client leaves that out', async () => {
+    const clipped = await errors('encrypted 8-bit', 1, 'clipped');
+    const unclipped = await errors('encrypted 8-bit', 1, 'unclipped');
+    expect(clipped.facts[0]?.clipFactors?.[0]).to.be.below(0.2);
+    expect(unclipped.facts[0]?.clipFactors).to.deep.equal([1, 1, 1]);
+    expect(unclipped.facts[0]?.saturatedValues).to.be.above(100);
+    expect(unclipped.norms[0]).to.be.above(1.5 * (clipped.norms[0] as number));
+    // Nobody bounded what was summed in the clear: twenty times a delta.
+    for (const { errors: found } of [clipped, unclipped]) expect(found[0]).to.be.above(0.3);
   });
 
   it('count what privacy costs', async () => {

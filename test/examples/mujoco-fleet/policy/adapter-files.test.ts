@@ -12,7 +12,7 @@ describe("the policy's files", () => {
 
   it('give back an adapter, bit for bit, and the policy that it adapts', async () => {
     const lora = createLora(network, 4, 8, 2);
-    for (const { up } of lora.factors) up.forEach((_, i) => (up[i] = Math.sin(i)));
+    for (const { up } of lora.factors) up.set(up.map((_, i) => Math.sin(i)));
     const directory = join(await temporaryDirectory(), 'adapter');
     await writeLora(directory, lora, 'some/base');
     expect(await readLora(directory)).to.deep.equal({ lora, base: 'some/base' });

@@ -26,7 +26,8 @@ describe("the chart of the MuJoCo fleet's success", () => {
   });
 
   it('is a document with its text escaped and every coordinate a number', () => {
-    expect(svg).to.match(/^<svg [^]*<\/svg>\n$/);
+    expect(svg.startsWith('<svg ')).to.equal(true);
+    expect(svg.endsWith('</svg>\n')).to.equal(true);
     expect(svg).to.include('a &lt;description&gt;');
     expect(svg).to.not.match(/NaN|undefined|Infinity/);
   });

@@ -65,10 +65,10 @@ describe('the simulated arm', () => {
     }
   });
 
-  it('is not solved by doing nothing: the arm falls, counts violations, and the episode ends', async () => {
+  it('is not solved by pushing: joints go beyond their limits, which counts, and the episode ends', async () => {
     const outcome = await withEnvironment(site, (environment) => {
       environment.reset(1);
-      while (!environment.done) environment.act([0, 0]);
+      while (!environment.done) environment.act([-1, -1]);
       return environment.outcome();
     });
     expect(outcome).to.include({ reached: false, placed: false, seconds: MAX_CONTROLS * 0.05 });
