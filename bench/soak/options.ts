@@ -14,12 +14,16 @@ export interface SoakOptions {
   readonly killSumming: boolean;
   /** JetStream: whether nats-server is killed and started again in the middle of each round's uploads. */
   readonly restartNats: boolean;
+  /** How long a silent worker keeps a sum: what a kill in mid-sum costs at most. */
+  readonly sumLeaseMs: number;
   /** Robots that send at one time. */
   readonly concurrency: number;
   /** Decides who drops out, who sends what, and when a server dies. */
   readonly seed: string;
   /** Whether the owner recomputes the sum from the signed updates. */
   readonly verify: boolean;
+  /** Whether reading is measured after the rounds. */
+  readonly read: boolean;
   /** Told what is being done. */
   readonly progress: (line: string) => void;
 }
@@ -33,9 +37,11 @@ export const DEFAULT_SOAK: Omit<SoakOptions, 'progress'> = {
   killsReceiving: 2,
   killSumming: true,
   restartNats: false,
+  sumLeaseMs: 5_000,
   concurrency: 16,
   seed: 'soak',
   verify: true,
+  read: false,
 };
 
 /** Shares of the robots, as the issue that asked for the soak has them. */
@@ -43,6 +49,3 @@ export const DROPOUTS = 0.2;
 export const DUPLICATES = 0.05;
 export const CORRUPT = 0.05;
 export const LATE = 0.05;
-
-/** How long a silent worker keeps a sum: what a kill in mid-sum costs at most. */
-export const SUM_LEASE_MS = 5_000;

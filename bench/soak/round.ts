@@ -23,6 +23,8 @@ import type { Servers } from './servers.js';
 
 export interface RoundFigures {
   readonly round: number;
+  /** Fingerprint of its plan. */
+  readonly plan: string;
   readonly updateBytes: number;
   readonly sealMsPerUpdate: number;
   readonly acknowledged: number;
@@ -41,6 +43,8 @@ export interface RoundFigures {
   readonly summingMs: number;
   readonly sumKill: SumKill | undefined;
   readonly average: AverageCheck;
+  /** From each kill of a server while receiving to the next acknowledgement, by whichever server. */
+  readonly recoveriesMs: readonly number[];
   readonly violations: readonly string[];
 }
 
@@ -51,7 +55,7 @@ export interface Pace {
 
 const SUM_TIMEOUT_MS = 180_000;
 const LOOK_MS = 200;
-const KILL_ALLOWANCE_MS = 3_000;
+const KILL_ALLOWANCE_MS = 2_500;
 
 /** Codes that an update which comes too late is refused with. */
 const LATE_CODES = ['round.late', 'round.ended', 'round.full'];
@@ -115,7 +119,7 @@ export class SoakRound {
     });
     const firstMoment = performance.now();
     const sent = await this.#receive(sender, of);
-    const receivingMs = sender.lastAcknowledgedAt - firstMoment;
+    const receivingMs = (sender.acknowledgedAt.at(-1) ?? firstMoment) - firstMoment;
     await chaos.settled();
     const latenciesMs = [...sender.latenciesMs];
     progress(`Round ${round}: ${this.#acknowledged.size} acknowledged; waiting for the deadline`);
@@ -138,6 +142,7 @@ export class SoakRound {
     const entered = summed.enteredAtMs;
     return {
       round,
+      plan: plan.name,
       updateBytes: of(onTime[0] as Robot).sizeBytes,
       acknowledged: this.#acknowledged.size,
       overtakenByDeadline: sent.overtaken,
@@ -149,6 +154,7 @@ export class SoakRound {
       receivingMs,
       latenciesMs,
       failedAttempts: sender.failedAttempts,
+      recoveriesMs: this.#recoveries(sender, firstMoment),
       summingMs: (entered['awaiting-answers'] ?? 0) - (entered['sealed-off'] ?? 0),
       sumKill,
       average: accepted.average,
@@ -160,7 +166,7 @@ export class SoakRound {
     const { killsReceiving, restartNats } = this.options;
     const kills = killsReceiving + (restartNats ? 1 : 0);
     return Math.ceil(
-      Date.now() + senders * (sealMs * 1.4 + receiveMs * 1.5) + 2000 + kills * KILL_ALLOWANCE_MS,
+      Date.now() + senders * (sealMs * 1.3 + receiveMs * 1.4) + 1500 + kills * KILL_ALLOWANCE_MS,
     );
   }
 
@@ -201,6 +207,15 @@ export class SoakRound {
     return counts;
   }
 
+  #recoveries({ acknowledgedAt }: Sender, since: number): number[] {
+    return this.servers.kills
+      .filter(({ what, when, at }) => what === 'server' && when === 'receiving' && at >= since)
+      .flatMap((kill) => {
+        const next = acknowledgedAt.find((at) => at > kill.at);
+        return next === undefined ? [] : [next - kill.at];
+      });
+  }
+
   #expectLate(outcome: Outcome, who: string): void {
     if (outcome.kind === 'acknowledged') {
       this.#violations.push(`took an update that was ${who} after its sealing-off`);
@@ -214,7 +229,10 @@ export class SoakRound {
       const status = await opening.status();
       if (!isBefore(status.phase, 'awaiting-answers')) {
         if (status.phase === 'awaiting-answers') return status;
-        throw new EnvironmentError('soak.round-failed', `Round ${this.round}: ${JSON.stringify(status.failure)}`);
+        throw new EnvironmentError(
+          'soak.round-failed',
+          `Round ${this.round}: ${JSON.stringify(status.failure)}`,
+        );
       }
     }
     throw new EnvironmentError('soak.not-summed', `Round ${this.round} was not summed in time.`);
@@ -272,7 +290,11 @@ export class SoakRound {
       this.#violations.push(`was opened with ${report.contributors} contributors, not ${robots.length}`);
     }
     const count = plan.trusted.arithmetic.valueCount;
-    const compared = await compareWithPlainAverage(plan.trusted, average, levels(options.seed, round, robots, count));
+    const compared = await compareWithPlainAverage(
+      plan.trusted,
+      average,
+      levels(options.seed, round, robots, count),
+    );
     if (compared.wrong > 0) {
       this.#violations.push(`has ${compared.wrong} of ${compared.values} sums that are not the plain ones`);
     }
@@ -347,6 +369,11 @@ function uploadOf({ robot, fingerprint, path }: SealedUpdate): Upload {
   return { robot, fingerprint, content: path };
 }
 
-function* levels(seed: string, round: number, robots: readonly Robot[], count: number): Generator<Int32Array> {
+function* levels(
+  seed: string,
+  round: number,
+  robots: readonly Robot[],
+  count: number,
+): Generator<Int32Array> {
   for (const { number } of robots) yield levelsOf(seed, round, number, count);
 }

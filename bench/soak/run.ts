@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SoakFleet } from './fleet.js';
 import type { SoakOptions } from './options.js';
+import { measureReadPaths, type ReadFigures } from './read-paths.js';
 import { type Pace, type RoundFigures, SoakRound } from './round.js';
 import { sealUpdates } from './sealed-updates.js';
 import { type Kill, Servers } from './servers.js';
@@ -16,6 +17,8 @@ export interface SoakResult {
   readonly kills: readonly Kill[];
   /** The most memory that one server process held. */
   readonly peakBytes: number;
+  /** Empty unless asked for. */
+  readonly reads: readonly ReadFigures[];
   /** What servers logged as errors, the ends of it. */
   readonly serverErrors: readonly string[];
   readonly violations: readonly string[];
@@ -49,16 +52,30 @@ async function runRounds(fleet: SoakFleet, servers: Servers, options: SoakOption
   for (let round = 1; round <= options.rounds; round += 1) {
     const figures = await new SoakRound(fleet, servers, options, round).run(pace);
     rounds.push(figures);
-    pace = { sealMs: figures.sealMsPerUpdate, receiveMs: figures.receivingMs / Math.max(1, figures.acknowledged) };
+    pace = {
+      sealMs: figures.sealMsPerUpdate,
+      receiveMs: figures.receivingMs / Math.max(1, figures.acknowledged),
+    };
   }
+  const last = rounds.at(-1);
+  if (options.read) options.progress('Reading');
+  const reads = options.read && last !== undefined ? await measureReadPaths(fleet, servers, last.plan) : [];
   return {
     options,
+    reads,
     values: rounds[0]?.average.values ?? 0,
     rounds,
     kills: servers.kills,
     peakBytes: servers.peakBytes,
-    serverErrors: servers.processes.map(({ errors }) => errors.join('').slice(-4000)).filter((text) => text !== ''),
-    violations: rounds.flatMap(({ violations }) => violations),
+    serverErrors: servers.processes
+      .map(({ errors }) => errors.join('').slice(-4000))
+      .filter((text) => text !== ''),
+    violations: [
+      ...rounds.flatMap(({ violations }) => violations),
+      ...reads
+        .filter(({ failed }) => failed > 0)
+        .map(({ path, failed }) => `${failed} requests for ${path} failed`),
+    ],
   };
 }
 

@@ -28,8 +28,8 @@ export class Sender {
   readonly latenciesMs: number[] = [];
   /** Attempts that a kill or a restart cost. */
   failedAttempts = 0;
-  /** When the last update was acknowledged; performance.now(). */
-  lastAcknowledgedAt = 0;
+  /** When updates were acknowledged, ascending; performance.now(). */
+  readonly acknowledgedAt: number[] = [];
   readonly #clients = new Map<string, SignedClient>();
   #next = 0;
 
@@ -56,19 +56,18 @@ export class Sender {
   /** @throws EnvironmentError `soak.unanswered` when nobody has answered for two minutes */
   async send(upload: Upload): Promise<Outcome> {
     let last: unknown;
-    const t0 = performance.now();
     for (const end = Date.now() + GIVE_UP_MS; Date.now() < end; await sleep(RETRY_MS)) {
       const started = performance.now();
       try {
         const { state } = await this.#attempt(upload);
-        this.lastAcknowledgedAt = performance.now();
-        this.latenciesMs.push(this.lastAcknowledgedAt - started);
+        const now = performance.now();
+        this.acknowledgedAt.push(now);
+        this.latenciesMs.push(now - started);
         this.onAcknowledged(upload.fingerprint);
         return { kind: 'acknowledged', state };
       } catch (error) {
         if (error instanceof ApiRefusedError) return { kind: 'refused', code: error.code };
         if (!(error instanceof EnvironmentError)) throw error;
-        if (process.env['DBG'] && performance.now() - t0 > 4000) { console.error(upload.robot.id, upload.fingerprint.slice(0,8), performance.now()-t0|0, performance.now()-started|0, String(error), error.code, String((error.cause as any)?.cause ?? error.cause)); }
         last = error;
         this.failedAttempts += 1;
       }

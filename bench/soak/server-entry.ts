@@ -3,29 +3,34 @@ import { readFileSync } from 'node:fs';
 import { Service } from '../../lib/server/service.js';
 import type { StoreOptions } from '../../lib/store/open-store.js';
 import { soakPolicy } from './fleet.js';
-import { SUM_LEASE_MS } from './options.js';
 
 /** What the process is started with, as JSON in a file. */
 export interface ServerConfig {
   readonly store: StoreOptions;
   readonly aggregator: string;
   readonly port: number;
+  readonly sumLeaseMs: number;
 }
 
 export type ServerMessage = { readonly type: 'listening'; readonly address: string };
 
-const FROM_ONE_ADDRESS = 10_000_000;
+/** Of one address, one caller, one connection: all robots are one here. */
+const UNLIMITED = 10_000_000;
 
 async function main(path: string): Promise<void> {
-  const config = JSON.parse(readFileSync(path, 'utf8')) as ServerConfig;
+  const { sumLeaseMs, ...config } = JSON.parse(readFileSync(path, 'utf8')) as ServerConfig;
   const service = await Service.start({
     ...config,
     policy: soakPolicy(),
     host: '127.0.0.1',
     version: '0.0.0',
     log: { level: 'error' },
-    limits: { requestsPerMinutePerAddress: FROM_ONE_ADDRESS, requestsPerMinutePerActor: FROM_ONE_ADDRESS },
-    rounds: { sumLeaseMs: SUM_LEASE_MS },
+    limits: {
+      requestsPerMinutePerAddress: UNLIMITED,
+      requestsPerMinutePerActor: UNLIMITED,
+      maxRequestsPerConnection: UNLIMITED,
+    },
+    rounds: { sumLeaseMs },
   });
   process.on('SIGTERM', () => {
     service.stop().finally(() => process.exit());

@@ -39,7 +39,8 @@ export class Servers {
     try {
       for (let i = 0; i < options.servers; i += 1) {
         const aggregator = await fleet.aggregatorFor(i);
-        processes.push(await ServerProcess.create(fleet.at(`server-${i}.json`), { store, aggregator }));
+        const config = { store, aggregator, sumLeaseMs: options.sumLeaseMs };
+        processes.push(await ServerProcess.create(fleet.at(`server-${i}.json`), config));
       }
     } catch (error) {
       for (const process of processes) await process.kill();

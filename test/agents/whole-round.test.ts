@@ -33,6 +33,7 @@ describe('rounds through the agents of robots, custodians and owner', function (
   let port: number;
   let ownerClockOffsetMs = 0;
   let isNetworkDown = true;
+  let late: CollectedLog;
 
   function run(start: (options: { server: string; log: CollectedLog; shutdown: Shutdown }) => Promise<void>) {
     const log = new CollectedLog();
@@ -122,7 +123,7 @@ describe('rounds through the agents of robots, custodians and owner', function (
     const owner = runOwner();
     for (const number of [1, 2, 3]) runCustodianAgent(number);
     const robots = [1, 2, 3].map((number) => runRobot(number));
-    const late = runRobot(LATE_ROBOT, () => ({
+    late = runRobot(LATE_ROBOT, () => ({
       uploadProgress: async () => {
         if (isNetworkDown) throw new EnvironmentError('http.unreachable', 'no network for uploads');
         return undefined;
@@ -173,8 +174,10 @@ describe('rounds through the agents of robots, custodians and owner', function (
     await eventually('a second average', async () => (await statusOf(2))?.phase === 'released', logs);
     const status = await statusOf(2);
     expect(status?.received).to.have.length(4);
-    const late = status?.received.find(({ client }) => client === fleet.clientId(LATE_ROBOT));
-    expect(late).to.include({ client: fleet.clientId(LATE_ROBOT) });
+    expect(status?.received.map(({ client }) => client)).to.include(fleet.clientId(LATE_ROBOT));
+    const [first, second] = late.named('robot.sealed').map(({ fields }) => fields);
+    expect(second?.['snapshot']).to.equal(first?.['snapshot']);
+    expect(second?.['update']).to.not.equal(first?.['update']);
     await eventually(
       'the second release',
       async () => isSameAdapter(releasesOf(1), fleet.at('averages', '2')),

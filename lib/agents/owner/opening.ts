@@ -1,7 +1,6 @@
 /** Opening a round and closing it: from what the service keeps of it to the average and the owner's last word. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openOwner } from '../../cli/owner.js';
 import { hex } from '../../custody/fields.js';
 import { readPlanToFinish } from '../../custody/role-plan.js';
 import { TensorGuardError, VerificationError } from '../../errors.js';
@@ -9,6 +8,7 @@ import { openContainer } from '../../package/reader.js';
 import { closeRound } from '../../round/close-round.js';
 import { isBurntReason } from '../../round/machine/bisect.js';
 import { type OpenedRoundReport, openRound } from '../../round/open-round.js';
+import { openOwner } from '../../round/owner-directory.js';
 import type { RolePolicyOptions } from '../../round/role-policy.js';
 import type { FleetApi } from '../api/fleet-api.js';
 import { oneLine } from '../one-line.js';

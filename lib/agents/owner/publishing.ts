@@ -1,12 +1,12 @@
 /** What the owner signed reaches the service: rosters and releases, whoever made them and whatever the service has lost. */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openOwner } from '../../cli/owner.js';
 import { hex } from '../../custody/fields.js';
 import { readPlanToFinish } from '../../custody/role-plan.js';
 import { ROSTER_FILE } from '../../custody/roster-archive.js';
 import { errorCode } from '../../durable/private-files.js';
 import type { ReleaseBody } from '../../package/messages/release.js';
+import { openOwner } from '../../round/owner-directory.js';
 import { createRelease } from '../../round/release/create-release.js';
 import { activeRecipients } from '../../round/release/recipients.js';
 import { ReleaseRecords } from '../../round/release/release-records.js';

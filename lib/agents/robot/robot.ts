@@ -6,8 +6,8 @@
  * training into two averages. So every step may be cut off anywhere and be repeated.
  */
 import { readTrainingMetadata } from '../../adapter/training-metadata.js';
-import type { ClientOptions } from '../../cli/client.js';
 import { hex } from '../../custody/fields.js';
+import type { ClientOptions } from '../../round/client-directory.js';
 import type { AgentDirectory } from '../agent-directory.js';
 import type { AgentLog } from '../agent-log.js';
 import type { FleetApi } from '../api/fleet-api.js';

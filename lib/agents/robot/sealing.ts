@@ -1,9 +1,9 @@
 /** One update for one plan, from the snapshots that there are. */
 import { readTrainingMetadata } from '../../adapter/training-metadata.js';
-import { type ClientOptions, openClient } from '../../cli/client.js';
 import { hex } from '../../custody/fields.js';
 import { readTrustedPlan } from '../../custody/trusted-plan.js';
 import { RefusedError } from '../../errors.js';
+import { type ClientOptions, openClient } from '../../round/client-directory.js';
 import { type SealedUpdateFile, sealUpdate } from '../../round/seal-update.js';
 import { wrongFile } from './close-records.js';
 import type { Snapshot } from './snapshots.js';

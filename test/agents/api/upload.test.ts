@@ -22,7 +22,7 @@ class FakeUploads implements UploadApi {
   constructor(
     private readonly expectedChunks: number,
     /** Numbers of the calls, from 1, whose connection breaks. */
-    private readonly broken: ReadonlySet<number> = new Set(),
+    readonly broken: Set<number> = new Set(),
     /** What a whole file that breaks off leaves behind. */
     private readonly leaves: 'nothing' | 'envelope' = 'nothing',
   ) {}
@@ -112,6 +112,7 @@ describe('sending an update', () => {
       await uploadUpdate(api, PLAN, UPDATE, path).catch((error: Error) => {
         expect(error).to.be.instanceOf(EnvironmentError);
       });
+      api.broken.clear();
       const arrived = new Set(api.chunks.keys());
       const before = api.calls.length;
       expect((await uploadUpdate(api, PLAN, UPDATE, path)).state).to.equal('received');

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { AgentDirectory } from '../../../lib/agents/agent-directory.js';
@@ -6,6 +6,7 @@ import { CustodianAgent } from '../../../lib/agents/custodian/custodian-agent.js
 import { RetrySchedule } from '../../../lib/agents/retry-schedule.js';
 import { RosterSync } from '../../../lib/agents/roster-sync.js';
 import { openContainer } from '../../../lib/package/reader.js';
+import { createMembers, rosterBody, signRoster } from '../../round/support/members.js';
 import { type PlannedFile, ServedTestFleet } from '../../server/support/served-fleet.js';
 import { expectRefusal } from '../../support/refusals.js';
 import { CollectedLog } from '../support/collected-log.js';
@@ -151,11 +152,12 @@ describe('a custodian’s agent', function () {
   });
 
   it('goes on under its own roster where it is offered one that is not the owner’s', async () => {
-    service.newestRoster = await readFile(
-      join((await ServedTestFleet.create(3)).role('owner'), 'roster.tgo'),
-    );
+    const others = await createMembers({ clients: 3, custodians: 4 });
+    service.newestRoster = await signRoster(others, rosterBody(others, { version: 2, threshold: 3 }));
     await stepsAfterRestart(2);
-    expect(log.named('roster.refused')).to.have.length(1);
+    expect(log.named('roster.refused').map(({ fields }) => fields['code'])).to.deep.equal([
+      'roster.other-owner',
+    ]);
     expect(service.count('work')).to.equal(2);
   });
 });

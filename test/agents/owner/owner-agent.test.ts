@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { AgentDirectory } from '../../../lib/agents/agent-directory.js';
 import { OwnerAgent, type OwnerAgentOptions } from '../../../lib/agents/owner/owner-agent.js';
@@ -24,9 +25,16 @@ describe('the owner’s agent', function () {
   let service: FakeService;
   let log: CollectedLog;
   let now: number;
+  /** Each test has a round of its own: custodians answer for none twice. */
+  let round = 0;
+
+  before(async () => {
+    fleet = await ServedTestFleet.create(4);
+  });
 
   beforeEach(async () => {
-    fleet = await ServedTestFleet.create(4);
+    round += 1;
+    await rm(join(fleet.role('owner'), 'agent'), { recursive: true, force: true });
     service = new FakeService();
     log = new CollectedLog();
     now = Date.now();
@@ -84,18 +92,32 @@ describe('the owner’s agent', function () {
       await expectRefusal('http.unreachable', () => stepsAfterRestart());
       await stepsAfterRestart();
       const { plan } = await onlyPlan();
+      const names = await readdir(join(fleet.role('owner'), 'agent', 'plans'));
+      expect(names).to.deep.equal(['balanced+all+1.tgp']);
+      service.listed = [{ plan, policy: 'balanced', cohort: 'all', round: 1 }];
+      service.items = [{ kind: 'plan', policy: 'balanced', cohort: 'all', round: 1, notBeforeMs: 0 }];
+      service.plans.clear();
+      await stepsAfterRestart();
+      expect(service.plans.size).to.equal(0);
+      // As where the service has forgotten the round: then it is given the same plan.
+      service.listed = [];
       await stepsAfterRestart();
       expect((await onlyPlan()).plan).to.equal(plan);
     });
 
     it('makes another one where the first is past its deadline and never came to be a round', async () => {
+      service.items = [{ kind: 'plan', policy: 'balanced', cohort: 'all', round: 7, notBeforeMs: 0 }];
       await stepsAfterRestart();
       const { plan } = await onlyPlan();
       service.plans.clear();
-      now += 2 * HOUR_MS;
-      await stepsAfterRestart(1);
+      now += HOUR_MS - 1;
+      await stepsAfterRestart();
+      expect((await onlyPlan()).plan).to.equal(plan);
+      service.plans.clear();
+      now += 1;
+      await stepsAfterRestart();
       expect((await onlyPlan()).plan).to.not.equal(plan);
-      expect((await onlyPlan()).body.deadline).to.equal(now + HOUR_MS);
+      expect((await onlyPlan()).body).to.include({ round: 7, deadline: now + HOUR_MS });
     });
 
     it('waits for the time that the service names, and plans for the cohort that it names', async () => {
@@ -150,7 +172,7 @@ describe('the owner’s agent', function () {
     function offer({ plan }: PlannedFile, custodians: readonly number[]): void {
       const answers = custodians.map((number) => `custodian-${number}`);
       service.items = [{ kind: 'open', plan, answers }];
-      service.listed = [{ plan, policy: 'balanced', cohort: 'all', round: 1 }];
+      service.listed = [{ plan, policy: 'balanced', cohort: 'all', round }];
     }
 
     async function answer({ plan, path }: PlannedFile, aggregate: string, number: number): Promise<void> {
@@ -164,7 +186,7 @@ describe('the owner’s agent', function () {
 
     async function sealed(planned: PlannedFile, numbers = [1, 2, 3]): Promise<string[]> {
       const paths: string[] = [];
-      for (const number of numbers) paths.push((await fleet.seal(number, planned.path)).path);
+      for (const number of numbers) paths.push((await fleet.seal(number, planned.path, round + 1)).path);
       return paths;
     }
 
@@ -187,12 +209,12 @@ describe('the owner’s agent', function () {
     }
 
     it('writes the average and closes the round, once, whatever is repeated', async () => {
-      const planned = await fleet.plan(1);
+      const planned = await fleet.plan(round);
       await roundWith(await sealed(planned), planned, [1, 2, 3]);
       service.breakAt('putClose');
       await expectRefusal('http.unreachable', () => stepsAfterRestart());
       await stepsAfterRestart();
-      expect(existsSync(fleet.at('averages', '1', 'adapter_model.safetensors'))).to.equal(true);
+      expect(existsSync(fleet.at('averages', `${round}`, 'adapter_model.safetensors'))).to.equal(true);
       expect((await closeOf(planned))?.opened).to.have.length(3);
       const record = service.closes.get(planned.plan) as Uint8Array;
       await stepsAfterRestart();
@@ -200,7 +222,7 @@ describe('the owner’s agent', function () {
     });
 
     it('waits for the other custodians before it gives up a round, and then says why', async () => {
-      const planned = await fleet.plan(1);
+      const planned = await fleet.plan(round);
       const [first, second, third, fourth = ''] = await sealed(planned, [1, 2, 3, 4]);
       const updates = [first, second, third, await garbage(fourth)] as string[];
       await roundWith(updates, planned, [1, 2, 3]);
@@ -216,7 +238,7 @@ describe('the owner’s agent', function () {
     });
 
     it('waits for no longer than its patience', async () => {
-      const planned = await fleet.plan(1);
+      const planned = await fleet.plan(round);
       const [first, second, third, fourth = ''] = await sealed(planned, [1, 2, 3, 4]);
       await roundWith([first, second, third, await garbage(fourth)] as string[], planned, [1, 2, 3]);
       await stepsAfterRestart(3, { answerPatienceMs: HOUR_MS }, () => {
@@ -226,7 +248,7 @@ describe('the owner’s agent', function () {
     });
 
     it('does not close a round for a reason of its own machine’s', async () => {
-      const planned = await fleet.plan(1);
+      const planned = await fleet.plan(round);
       await roundWith(await sealed(planned), planned, [1, 2, 3]);
       await stepsAfterRestart(1, { base: fleet.at('is-not-there') });
       expect(await closeOf(planned)).to.equal(undefined);
@@ -234,16 +256,16 @@ describe('the owner’s agent', function () {
     });
 
     it('closes a round that failed, with the service’s reason', async () => {
-      const planned = await fleet.plan(1);
+      const planned = await fleet.plan(round);
       service.plans.set(planned.plan, planned.bytes);
-      service.listed = [{ plan: planned.plan, policy: 'balanced', cohort: 'all', round: 1 }];
+      service.listed = [{ plan: planned.plan, policy: 'balanced', cohort: 'all', round }];
       service.items = [{ kind: 'close-failed', plan: planned.plan, reason: 'below\nthe quorum' }];
       await stepsAfterRestart();
       expect(await closeOf(planned)).to.deep.include({ opened: [], reason: 'below the quorum' });
     });
 
     it('releases an average when it is told to, once', async () => {
-      const planned = await fleet.plan(1);
+      const planned = await fleet.plan(round);
       await roundWith(await sealed(planned), planned, [1, 2, 3]);
       await stepsAfterRestart();
       service.items = [{ kind: 'release', plan: planned.plan }];

@@ -7,15 +7,17 @@ import type { WorkItem } from '../../../lib/agents/api/work-items.js';
 import { RetrySchedule } from '../../../lib/agents/retry-schedule.js';
 import { Robot } from '../../../lib/agents/robot/robot.js';
 import { RosterSync } from '../../../lib/agents/roster-sync.js';
-import { openOwner } from '../../../lib/cli/owner.js';
 import { openRole } from '../../../lib/custody/role-directory.js';
 import { readTrustedPlan } from '../../../lib/custody/trusted-plan.js';
 import { closeRound } from '../../../lib/round/close-round.js';
+import { openOwner } from '../../../lib/round/owner-directory.js';
 import { signAgain } from '../../round/support/forgery.js';
 import { type PlannedFile, ServedTestFleet } from '../../server/support/served-fleet.js';
 import { expectRefusal } from '../../support/refusals.js';
 import { CollectedLog } from '../support/collected-log.js';
 import { FakeService } from '../support/fake-service.js';
+
+const ROBOTS = 9;
 
 describe('a robot', function () {
   this.timeout(60_000);
@@ -25,17 +27,23 @@ describe('a robot', function () {
   let log: CollectedLog;
   let training: string;
   let now: number;
+  /** Each test has a robot of its own. */
+  let number = 0;
+
+  before(async () => {
+    fleet = await ServedTestFleet.create(ROBOTS);
+  });
 
   beforeEach(async () => {
-    fleet = await ServedTestFleet.create(3);
+    number += 1;
     service = new FakeService();
     log = new CollectedLog();
     now = Date.now();
-    training = fleet.at('training');
-    await cp(fleet.adapter(1), training, { recursive: true });
+    training = fleet.at('training', `${number}`);
+    await cp(fleet.adapter(number), training, { recursive: true });
   });
 
-  const clientDirectory = (): string => fleet.role('client-1');
+  const clientDirectory = (): string => fleet.role(`client-${number}`);
 
   /** One step of a robot that was started just now: what it does not remember on the disk, it does not know. */
   function stepAfterRestart(steps = 1): Promise<void> {
@@ -83,7 +91,7 @@ describe('a robot', function () {
   }
 
   async function train(seed: string): Promise<void> {
-    const next = fleet.at(`training-${seed}`);
+    const next = fleet.at(`training-${number}-${seed}`);
     await perturbAdapter(fleet.at('adapters', 'start'), next, { seed });
     await rm(training, { recursive: true });
     await cp(next, training, { recursive: true });
