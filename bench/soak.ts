@@ -48,7 +48,7 @@ function optionsOf(parameters: string[]): SoakOptions {
     rounds: integerOf('rounds', rounds, 1, 50),
     ...{ seed, read },
     ...(jetstream && { store: 'jetstream' as const, servers: 3, restartNats: true }),
-    progress: (line) => process.stderr.write(`${line} ...\n`),
+    progress: (line) => process.stderr.write(`${Math.round(performance.now() / 1000)} s: ${line} ...\n`),
   };
 }
 

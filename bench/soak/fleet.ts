@@ -41,8 +41,12 @@ export interface PlannedRound {
   readonly deadlineMs: number;
 }
 
+/** The most that the default parameter set holds of a thousand clients. */
+export const BITS = 7;
+
 export function soakPolicy(): Policy {
-  return presetPolicy('balanced');
+  const preset = presetPolicy('balanced');
+  return { ...preset, training: { ...preset.training, bits: { min: BITS, max: BITS } } };
 }
 
 export class SoakFleet {
@@ -63,7 +67,7 @@ export class SoakFleet {
       quorumFloor: QUORUM,
       maxUpdateBytes: 5_000_000,
       signatureAlgorithms: ['ed25519'],
-      policyFile: { name: 'policy.json', text: '{"preset": "balanced"}\n' },
+      policyFile: { name: 'policy.json', text: `{"preset": "balanced", "training": {"bits": ${BITS}}}\n` },
       defaults: { parameterSet: 'lwe-192', preset: 'balanced' },
     });
     const fleet = new SoakFleet(

@@ -23,17 +23,12 @@ export class NatsProcess {
 
   static async start(directory: string): Promise<NatsProcess> {
     const nats = new NatsProcess(directory, await freePort());
-    await nats.#start();
+    await nats.start();
     return nats;
   }
 
   get address(): string {
     return `127.0.0.1:${this.port}`;
-  }
-
-  async killAndRestart(): Promise<void> {
-    await this.kill();
-    await this.#start();
   }
 
   async kill(): Promise<void> {
@@ -45,7 +40,8 @@ export class NatsProcess {
     await ended;
   }
 
-  async #start(): Promise<void> {
+  /** Starts it where it was. */
+  async start(): Promise<void> {
     const child = spawn(COMMAND, ['-a', '127.0.0.1', '-p', String(this.port), '-js', '-sd', this.directory], {
       stdio: 'ignore',
     });

@@ -90,7 +90,9 @@ export function renderSoak(result: SoakResult): string {
     roundTable(result),
     killTable(result),
     ...(reads.length > 0 ? [readTable(result)] : []),
-    ...(peakBytes > 0 ? [`Most memory that one server held: ${formatNumber(peakBytes / MIB)} MiB`] : []),
+    ...(peakBytes > 0
+      ? [`Most memory that one server held in the rounds: ${formatNumber(peakBytes / MIB)} MiB`]
+      : []),
     ...serverErrors.map((text) => `Logged by a server:\n${text}`),
     violations.length === 0
       ? 'Every acknowledged update is in the sum or refused with its reason; every round was opened once; every average is the plain one.'

@@ -119,7 +119,7 @@ export class SoakRound {
     });
     const firstMoment = performance.now();
     const sent = await this.#receive(sender, of);
-    const receivingMs = (sender.acknowledgedAt.at(-1) ?? firstMoment) - firstMoment;
+    const receivingMs = (sender.acknowledged.at(-1)?.at ?? firstMoment) - firstMoment;
     await chaos.settled();
     const latenciesMs = [...sender.latenciesMs];
     progress(`Round ${round}: ${this.#acknowledged.size} acknowledged; waiting for the deadline`);
@@ -207,12 +207,13 @@ export class SoakRound {
     return counts;
   }
 
-  #recoveries({ acknowledgedAt }: Sender, since: number): number[] {
+  #recoveries({ acknowledged }: Sender, since: number): number[] {
     return this.servers.kills
       .filter(({ what, when, at }) => what === 'server' && when === 'receiving' && at >= since)
       .flatMap((kill) => {
-        const next = acknowledgedAt.find((at) => at > kill.at);
-        return next === undefined ? [] : [next - kill.at];
+        // Answers that were on their way when it died are not its successor's.
+        const next = acknowledged.find(({ startedAt }) => startedAt > kill.deadAt);
+        return next === undefined ? [] : [next.at - kill.at];
       });
   }
 

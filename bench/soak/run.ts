@@ -15,7 +15,7 @@ export interface SoakResult {
   readonly values: number;
   readonly rounds: readonly RoundFigures[];
   readonly kills: readonly Kill[];
-  /** The most memory that one server process held. */
+  /** The most memory that one server process held in the rounds. */
   readonly peakBytes: number;
   /** Empty unless asked for. */
   readonly reads: readonly ReadFigures[];
@@ -28,7 +28,7 @@ export interface SoakResult {
 const TRIAL_UPDATES = 3;
 /** Until a round was measured: that of two slow cores, by mebibytes. */
 const FIRST_RECEIVE_MS = 12;
-const FIRST_RECEIVE_MS_PER_MIB = 25;
+const FIRST_RECEIVE_MS_PER_MIB = 15;
 
 export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   const directory = await mkdtemp(join(tmpdir(), 'tensorguard-soak-'));
@@ -58,6 +58,7 @@ async function runRounds(fleet: SoakFleet, servers: Servers, options: SoakOption
     };
   }
   const last = rounds.at(-1);
+  const { peakBytes } = servers;
   if (options.read) options.progress('Reading');
   const reads = options.read && last !== undefined ? await measureReadPaths(fleet, servers, last.plan) : [];
   return {
@@ -66,7 +67,7 @@ async function runRounds(fleet: SoakFleet, servers: Servers, options: SoakOption
     values: rounds[0]?.average.values ?? 0,
     rounds,
     kills: servers.kills,
-    peakBytes: servers.peakBytes,
+    peakBytes,
     serverErrors: servers.processes
       .map(({ errors }) => errors.join('').slice(-4000))
       .filter((text) => text !== ''),

@@ -9,7 +9,7 @@ import { sealMessage } from '../../lib/custody/seal.js';
 import { hex } from '../../lib/package/messages/common.js';
 import { UPDATE_SCHEMA_VERSION } from '../../lib/package/messages/update.js';
 import { containerBytes, encodeContainer } from '../../lib/package/writer.js';
-import type { PlannedRound, Robot } from './fleet.js';
+import { BITS, type PlannedRound, type Robot } from './fleet.js';
 import { SeededRandom } from './random.js';
 
 export interface SealedUpdate {
@@ -20,11 +20,13 @@ export interface SealedUpdate {
   readonly sizeBytes: number;
 }
 
-/** One robot's levels in one round, within the bound of 8 bits. The same again whenever it is asked. */
+const MAX_LEVEL = 2 ** (BITS - 1) - 1;
+
+/** One robot's levels in one round, within the bound of its bits. The same again whenever it is asked. */
 export function levelsOf(seed: string, round: number, robot: number, count: number): Int32Array {
   const random = new SeededRandom(seed, 'levels', round, robot);
   const levels = new Int32Array(count);
-  for (let i = 0; i < count; i += 1) levels[i] = random.below(255) - 127;
+  for (let i = 0; i < count; i += 1) levels[i] = random.below(2 * MAX_LEVEL + 1) - MAX_LEVEL;
   return levels;
 }
 

@@ -28,8 +28,8 @@ export class Sender {
   readonly latenciesMs: number[] = [];
   /** Attempts that a kill or a restart cost. */
   failedAttempts = 0;
-  /** When updates were acknowledged, ascending; performance.now(). */
-  readonly acknowledgedAt: number[] = [];
+  /** Attempts that were acknowledged, in the order of their answers; performance.now(). */
+  readonly acknowledged: { readonly startedAt: number; readonly at: number }[] = [];
   readonly #clients = new Map<string, SignedClient>();
   #next = 0;
 
@@ -57,12 +57,12 @@ export class Sender {
   async send(upload: Upload): Promise<Outcome> {
     let last: unknown;
     for (const end = Date.now() + GIVE_UP_MS; Date.now() < end; await sleep(RETRY_MS)) {
-      const started = performance.now();
+      const startedAt = performance.now();
       try {
         const { state } = await this.#attempt(upload);
-        const now = performance.now();
-        this.acknowledgedAt.push(now);
-        this.latenciesMs.push(now - started);
+        const at = performance.now();
+        this.acknowledged.push({ startedAt, at });
+        this.latenciesMs.push(at - startedAt);
         this.onAcknowledged(upload.fingerprint);
         return { kind: 'acknowledged', state };
       } catch (error) {

@@ -13,8 +13,9 @@ export interface Kill {
   readonly when: 'receiving' | 'summing' | 'closed';
   /** From the kill to a server in the same place that is ready. */
   readonly readyAfterMs: number;
-  /** performance.now() of the kill. */
+  /** performance.now() of the kill, and of the process's end. */
   readonly at: number;
+  readonly deadAt: number;
 }
 
 const READY_TIMEOUT_MS = 30_000;
@@ -63,15 +64,18 @@ export class Servers {
     const server = this.processes[index % this.processes.length] as ServerProcess;
     const at = performance.now();
     await server.kill();
+    const deadAt = performance.now();
     await server.start();
     await ready(server.address);
-    this.kills.push({ what: 'server', when, at, readyAfterMs: performance.now() - at });
+    this.kills.push({ what: 'server', when, at, deadAt, readyAfterMs: performance.now() - at });
   }
 
   async killNats(when: Kill['when']): Promise<void> {
     const at = performance.now();
-    await this.nats?.killAndRestart();
-    this.kills.push({ what: 'nats-server', when, at, readyAfterMs: performance.now() - at });
+    await this.nats?.kill();
+    const deadAt = performance.now();
+    await this.nats?.start();
+    this.kills.push({ what: 'nats-server', when, at, deadAt, readyAfterMs: performance.now() - at });
   }
 
   async stop(): Promise<void> {

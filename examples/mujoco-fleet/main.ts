@@ -20,7 +20,7 @@ type Size = Pick<RunOptions, 'robots' | 'unseenSites' | 'rounds' | 'episodes'>;
 const DEFAULT_SIZE: Size = {
   robots: DEFAULT_ROBOTS,
   unseenSites: DEFAULT_UNSEEN,
-  rounds: 8,
+  rounds: 12,
   episodes: { training: 160, unseen: 320 },
 };
 const LARGE_SIZE: Size = {

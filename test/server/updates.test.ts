@@ -157,7 +157,10 @@ describe('updates that come to the service', function () {
     changed[9] = (changed[9] ?? 0) ^ 4;
     expect(await refusal(() => chunk(1, changed))).to.deep.equal([422, 'container.digest-mismatch']);
     expect(await refusal(() => chunk(2, shares))).to.deep.equal([409, 'upload.no-such-chunk']);
-    expect(await fifth.getJson(at(update), progress)).to.deep.equal({ state: 'incomplete', missing: [0, 1] });
+    expect(await fifth.getJson(at(update), progress)).to.deep.include({
+      state: 'incomplete',
+      missing: [0, 1],
+    });
     const complete = () => fifth.sendJson('POST', `${at(update)}/complete`, {}, progress);
     expect(await refusal(complete)).to.deep.equal([409, 'http.refused']);
     await chunk(0, ciphertext);
@@ -197,7 +200,7 @@ describe('updates that come to the service', function () {
       409,
       'upload.other-fingerprint',
     ]);
-    expect(await fourth.getJson(at(update), progress)).to.deep.equal({
+    expect(await fourth.getJson(at(update), progress)).to.deep.include({
       state: 'incomplete',
       missing: [0, 1],
     });

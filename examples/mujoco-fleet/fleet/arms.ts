@@ -14,7 +14,7 @@ export type ArmName = (typeof ARM_NAMES)[number];
 export type FederatedArm = Exclude<ArmName, 'no federation'>;
 
 /**
- * Noise as large as the clip, by all robots together: eight rounds come to an epsilon of about 17 for all that one robot
+ * Noise as large as the clip, by all robots together: twelve rounds come to an epsilon of about 22 for all that one robot
  * sends, and the budget admits some thirteen. A robot's delta has a norm of 0.14; the smaller clip halves the noise, and
  * error feedback sends later what it cut off.
  */
