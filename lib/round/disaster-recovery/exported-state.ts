@@ -78,6 +78,11 @@ export function isRoleState(role: Role, name: string): boolean {
   return [...databases, ...files, ...records, ...folders, KEYS_FOLDER, ...notExported(role)].includes(base);
 }
 
+/** Names in a role's directory that hold what it did, or its keys: an import must not go back behind them. */
+export function isRoleHistory(role: Role, name: string): boolean {
+  return isRoleState(role, name) && !exportedState(role).files.includes(name);
+}
+
 function notExported(role: Role): readonly string[] {
   return role === 'client' ? ['client-state.sqlite', 'sealed', 'residual', 'releases'] : [];
 }

@@ -12,7 +12,7 @@ import { copyDatabase, foldLog } from '../../durable/database-copy.js';
 import { errorCode } from '../../durable/private-files.js';
 import { RefusedError } from '../../errors.js';
 import { DirectorySwap } from './directory-swap.js';
-import { isExportedPath, isRoleState, KEYS_FOLDER } from './exported-state.js';
+import { isExportedPath, isRoleHistory, isRoleState, KEYS_FOLDER } from './exported-state.js';
 import { adopt, takeDocuments, verifyRestored } from './restored-state.js';
 import { requireExtension } from './state-extension.js';
 
@@ -47,7 +47,7 @@ export interface ImportedRole {
  * Other processes of this role are to be stopped first.
  *
  * @throws RefusedError `import.other-role`, `import.older-trail`, `import.older-ledger`, `import.older-records`,
- *   `import.diverged`, `import.foreign-files`, `import.in-use`, `import.interrupted`; `wrapper.*`
+ *   `import.diverged`, `import.foreign-files`, `import.in-use`, `import.interrupted`, `import.no-key-store`; `wrapper.*`
  * @throws VerificationError, FormatError `archive.*`, and those of the state that the archive holds
  */
 export async function importRole(options: ImportOptions): Promise<ImportedRole> {
@@ -166,7 +166,7 @@ async function requireUnused(role: Role, target: string): Promise<void> {
  * Copies an operator's own files into the restored directory.
  *
  * @returns whether a role lives in the target
- * @throws RefusedError `import.foreign-files` where something could not come along
+ * @throws RefusedError `import.foreign-files` where something could not come along; `import.no-key-store`
  */
 async function carryOver(
   role: Role,
@@ -178,7 +178,10 @@ async function carryOver(
     if (errorCode(error) === 'ENOENT') return [];
     throw error;
   });
+  const hasStore = names.includes(KEY_STORE_FILE);
   for (const name of names) {
+    // Without its trail nothing says whether the archive goes on from what lies here: an answer would be forgotten.
+    if (!hasStore && isRoleHistory(role, name)) throw withoutKeyStore(join(target, name));
     if (isRoleState(role, name) || isLeftOver(name)) continue;
     const path = join(target, name);
     const status = await lstat(path);
@@ -187,12 +190,20 @@ async function carryOver(
     await copyFile(path, join(staged, name));
     await chmod(join(staged, name), status.mode & 0o777);
   }
-  return names.includes(KEY_STORE_FILE);
+  return hasStore;
 }
 
 /** What a killed process leaves of a file that it was writing. */
 function isLeftOver(name: string): boolean {
   return name.startsWith('.export-') || (name.startsWith('.') && name.endsWith('.tmp'));
+}
+
+function withoutKeyStore(path: string): RefusedError {
+  return new RefusedError(
+    'import.no-key-store',
+    `${path} is of a role whose ${KEY_STORE_FILE} is gone, and may be newer than the archive. Move the directory away, keep it, ` +
+      'and import into a new one; what it remembers beyond the archive must not be done again.',
+  );
 }
 
 function foreignFiles(path: string): RefusedError {

@@ -68,12 +68,24 @@ export async function setUpMember(member: NewMember): Promise<SetUpMember> {
  */
 export async function writeEnrolment(
   store: KeyStore,
-  options: { readonly ownerKeyId?: Uint8Array | undefined; readonly restored?: boolean } = {},
+  options: { readonly ownerKeyId?: Uint8Array | undefined } = {},
 ): Promise<Uint8Array> {
   const head = store.role === 'custodian' ? await ledgerHead(store.directory) : undefined;
-  const file = await requestEnrolment(store, { ...options, ledgerHead: head });
+  const restored = awaitsRestoredEnrolment(store);
+  const file = await requestEnrolment(store, { ...options, ledgerHead: head, restored });
   await replaceFile(join(store.directory, ENROLMENT_FILE), file, { mode: 0o600 });
   return file;
+}
+
+/**
+ * Whether the store was restored, and no key that it made since was ever in a roster: a rotation before that must not take
+ * from the owner the word that the ledger goes on from another head. Later ones must not repeat it.
+ */
+function awaitsRestoredEnrolment(store: KeyStore): boolean {
+  const floor = store.epochFloor;
+  const listed = ({ purpose, epoch, state }: ReturnType<KeyStore['keys']>[number]) =>
+    purpose === 'kem' && (epoch ?? 0) >= floor && state !== 'pre-activation' && state !== 'destroyed';
+  return floor > 0 && !store.keys().some(listed);
 }
 
 async function ledgerHead(directory: string): Promise<Uint8Array> {

@@ -1,16 +1,19 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import { readArchive } from '../../../lib/custody/archive/archive-format.js';
 import { readArchivePassphrase } from '../../../lib/custody/archive/archive-header.js';
 import { openClientState } from '../../../lib/custody/client-state.js';
 import { requireWhole } from '../../../lib/custody/keys/audit-verification.js';
+import type { KeyStore } from '../../../lib/custody/keys/key-store.js';
+import { rotate } from '../../../lib/custody/keys/rotation.js';
 import { openLedger } from '../../../lib/custody/ledger.js';
 import { openRole } from '../../../lib/custody/role-directory.js';
 import { newPassphraseConfig } from '../../../lib/custody/wrappers/wrapper-config.js';
 import { openPrivacyLedger } from '../../../lib/privacy/privacy-ledger.js';
 import { readEnrolment } from '../../../lib/round/enrolment/requests.js';
+import { writeEnrolment } from '../../../lib/round/enrolment/set-up-member.js';
 import { bytes32 } from '../../custody/support/bytes.js';
 import { release } from '../../privacy/support/releases.js';
 import { expectRefusal } from '../../support/refusals.js';
@@ -114,6 +117,37 @@ describe("a custodian's archive", () => {
     expect(kinds.indexOf('export')).to.be.lessThan(kinds.indexOf('import'));
     const role = await openRole(await copyOf(target), 'custodian');
     role.close();
+  });
+
+  it('goes on saying that it was restored until a key that it made since is in a roster', async () => {
+    const archive = await archiveOf(await roleDirectory('custodians/custodian-1'));
+    const target = await newDirectory();
+    await importArchive(archive, target);
+    const saysRestored = async (store: KeyStore) =>
+      (
+        await readEnrolment(
+          await writeEnrolment(store).then(() => join(store.directory, 'enrolment.tge')),
+          'acme',
+        )
+      ).body.restored;
+    await withStore(target, async (store) => {
+      await rotate(store, 4);
+      expect(await saysRestored(store)).to.equal(true);
+      const newest = store.newestKem()?.name as string;
+      await store.transition(newest, 'active', 'test');
+      await rotate(store);
+      expect(await saysRestored(store)).to.equal(undefined);
+    });
+  });
+
+  it('is refused where a ledger lies without its key store, and leaves it there', async () => {
+    const directory = await roleDirectory('custodians/custodian-1');
+    const archive = await archiveOf(directory);
+    const target = await newDirectory();
+    await mkdir(target, { mode: 0o700 });
+    await copyFile(join(directory, 'ledger.sqlite'), join(target, 'ledger.sqlite'));
+    await expectRefusal('import.no-key-store', () => importArchive(archive, target));
+    expect(await readdir(target)).to.deep.equal(['ledger.sqlite']);
   });
 
   it('makes the key of a later epoch where the fleet has moved on', async () => {
