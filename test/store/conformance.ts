@@ -152,6 +152,33 @@ export function describeStore(name: string, newStore: () => Promise<StoreUnderTe
         expect((await keysOf(state.list('many'))).sort()).to.deep.equal(many.sort());
       });
 
+      it('are listed once each, and to an end, while others replace them all the time', async () => {
+        const [listing, writing] = [await open(), await open()];
+        const keys = ['a.0', 'a.1', 'a.2', 'a.3', 'a.4'];
+        for (const key of keys) await listing.state.create(key, text('new'));
+        const stopped = new AbortController();
+        const writers = keys.slice(1, 4).map(async (key) => {
+          while (!stopped.signal.aborted) {
+            const { revision } = present(await writing.state.get(key));
+            await writing.state.update(key, text(`after ${revision}`), revision);
+          }
+        });
+        try {
+          for (let i = 0; i < 300; i += 1) {
+            const listed: string[] = [];
+            for await (const { key } of listing.state.list('a')) {
+              listed.push(key);
+              // A list that follows the writers would go on for ever.
+              if (listed.length > keys.length) break;
+            }
+            expect(listed.sort(), `list ${i}`).to.deep.equal(keys);
+          }
+        } finally {
+          stopped.abort();
+          await Promise.all(writers);
+        }
+      });
+
       it('are refused under keys that could name anything else', async () => {
         const { state, queue } = await open();
         for (const key of badKeys()) {

@@ -10,8 +10,8 @@ import { z } from 'zod';
 import { blobCorrupt, digestOf, MAX_BLOB_BYTES, requireBlob, requireDigest } from '../limits.js';
 import type { Blob, BlobStore, BlobUsage, StoredBlob } from '../store.js';
 import { apiErrorCode, type JetStreamConnection } from './connection.js';
+import { lastMessages } from './last-messages.js';
 import { lastMessage, onlyMessage, writeMessage } from './messages.js';
-import { readStream } from './reading.js';
 import { PART_BYTES, type StreamNames } from './streams.js';
 
 const PARALLEL_PUTS = 4;
@@ -85,15 +85,14 @@ export class JetStreamBlobs implements BlobStore {
   }
 
   async *list(): AsyncIterable<StoredBlob> {
-    const messages = readStream(this.connection, {
+    const messages = lastMessages(this.connection, {
       stream: this.names.blobs,
       filter: `${this.names.manifestSubjects}.*`,
-      follow: false,
       ends: [this.closed],
     });
-    for await (const { message, storedAtMs } of messages) {
-      const digest = message.subject.slice(this.names.manifestSubjects.length + 1);
-      const { sizeBytes } = parseManifest(digest, message.data);
+    for await (const { subject, data, storedAtMs } of messages) {
+      const digest = subject.slice(this.names.manifestSubjects.length + 1);
+      const { sizeBytes } = parseManifest(digest, data);
       yield { digest, sizeBytes, storedAtMs };
     }
   }
@@ -109,16 +108,15 @@ export class JetStreamBlobs implements BlobStore {
 
   /** Removes parts that were sent before `beforeMs` and that no manifest names: their uploads were cut. */
   async collectParts(beforeMs: number): Promise<void> {
-    const messages = readStream(this.connection, {
+    const messages = lastMessages(this.connection, {
       stream: this.names.blobs,
       filter: `${this.names.partSubjects}.*.*.*`,
       headersOnly: true,
-      follow: false,
       ends: [this.closed],
     });
-    for await (const { message, storedAtMs } of messages) {
+    for await (const { subject, storedAtMs } of messages) {
       if (storedAtMs >= beforeMs) continue;
-      const [digest = '', upload = ''] = message.subject.slice(this.names.partSubjects.length + 1).split('.');
+      const [digest = '', upload = ''] = subject.slice(this.names.partSubjects.length + 1).split('.');
       if ((await this.manifestOf(digest))?.upload !== upload) await this.purgeParts(digest, upload);
     }
   }

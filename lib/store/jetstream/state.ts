@@ -9,8 +9,9 @@ import { endsOf } from '../lifetime.js';
 import { requireKey, requirePrefix, requireValueSize } from '../limits.js';
 import type { StateChange, StateStore, StoredKey, StoredValue, WatchOptions } from '../store.js';
 import type { JetStreamConnection } from './connection.js';
+import { type LastMessage, lastMessages } from './last-messages.js';
 import { lastMessage, type WriteOptions, writeMessage } from './messages.js';
-import { readStream } from './reading.js';
+import { followStream } from './reading.js';
 import type { StreamNames } from './streams.js';
 
 /** What marks a removed key in a key-value bucket. */
@@ -62,27 +63,19 @@ export class JetStreamState implements StateStore {
   }
 
   async *list(prefix: string): AsyncIterable<StoredKey> {
-    const messages = readStream(this.connection, {
-      stream: this.names.state,
-      filter: this.subjectsBelow(prefix),
-      headersOnly: true,
-      follow: false,
-      ends: [this.closed],
-    });
-    for await (const { message, sequence } of messages) {
-      if (!isRemoval(message.headers)) yield { key: this.keyOf(message.subject), revision: sequence };
+    for await (const { subject, headers, sequence } of this.lastBelow(prefix)) {
+      if (!isRemoval(headers)) yield { key: this.keyOf(subject), revision: sequence };
     }
   }
 
   async *watch(prefix: string, options: WatchOptions = {}): AsyncIterable<StateChange> {
     const started = options.afterRevision === undefined ? await this.lastRevision() : 0;
-    const messages = readStream(this.connection, {
+    const reading = {
       stream: this.names.state,
       filter: this.subjectsBelow(prefix),
-      fromSequence: (options.afterRevision ?? 0) + 1,
-      follow: true,
       ends: endsOf(this.closed, options.signal),
-    });
+    };
+    const messages = followStream(this.connection, reading, (options.afterRevision ?? 0) + 1);
     for await (const { message, sequence } of messages) {
       const removed = isRemoval(message.headers);
       // Somebody who never saw the key need not hear that it was removed.
@@ -97,21 +90,23 @@ export class JetStreamState implements StateStore {
 
   /** Forgets keys that were removed before `beforeMs`. */
   async forgetRemoved(beforeMs: number): Promise<void> {
-    const messages = readStream(this.connection, {
-      stream: this.names.state,
-      filter: this.subjectsBelow(''),
-      headersOnly: true,
-      follow: false,
-      ends: [this.closed],
-    });
-    for await (const { message, sequence, storedAtMs } of messages) {
-      if (!isRemoval(message.headers) || storedAtMs >= beforeMs) continue;
+    for await (const { subject, headers, sequence, storedAtMs } of this.lastBelow('')) {
+      if (!isRemoval(headers) || storedAtMs >= beforeMs) continue;
       // Up to this message: a value that was written meanwhile comes after it.
-      const range = { filter: message.subject, seq: sequence + 1 };
+      const range = { filter: subject, seq: sequence + 1 };
       await this.connection.persist('forget a removed key', () =>
         this.connection.manager.streams.purge(this.names.state, range),
       );
     }
+  }
+
+  private lastBelow(prefix: string): AsyncIterable<LastMessage> {
+    return lastMessages(this.connection, {
+      stream: this.names.state,
+      filter: this.subjectsBelow(prefix),
+      headersOnly: true,
+      ends: [this.closed],
+    });
   }
 
   /** A removed key also has a message at a revision, which is not for `update` to know. */
