@@ -1,8 +1,6 @@
 /** One round, role by role, through the same calls that the command line makes. */
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openClient } from '../../lib/cli/client.js';
-import { openOwner } from '../../lib/cli/owner.js';
 import { replaceFile } from '../../lib/files.js';
 import {
   aggregateUpdates,
@@ -20,6 +18,8 @@ import {
   writeContainer,
 } from '../../lib/index.js';
 import { presetPolicy } from '../../lib/policy/presets.js';
+import { openClient } from '../../lib/round/client-directory.js';
+import { openOwner } from '../../lib/round/owner-directory.js';
 import { readRolePolicy } from '../../lib/round/role-policy.js';
 import type { SyntheticFleetData } from './synthetic-data.js';
 

@@ -1,13 +1,13 @@
 /** What custodians and owner do with an aggregate, each with what it fetches from the service. */
 import { writeFile } from 'node:fs/promises';
 import type { SignedClient } from '../../lib/agents/http/signed-client.js';
-import { openOwner } from '../../lib/cli/owner.js';
 import { answerRound } from '../../lib/custody/custodian.js';
 import { openCustodian } from '../../lib/custody/custodian-directory.js';
 import { readTrustedPlan } from '../../lib/custody/trusted-plan.js';
 import { openContainer } from '../../lib/package/reader.js';
 import { closeRound } from '../../lib/round/close-round.js';
 import { type OpenedRoundReport, openRound } from '../../lib/round/open-round.js';
+import { openOwner } from '../../lib/round/owner-directory.js';
 import { type RoundStatus, roundStatusSchema } from '../../lib/server/rounds/round-status.js';
 import { type PlannedRound, type SoakFleet, THRESHOLD } from './fleet.js';
 import { untilAnswered } from './sending.js';

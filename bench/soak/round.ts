@@ -2,12 +2,12 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiRefusedError } from '../../lib/agents/http/api-errors.js';
-import { openOwner } from '../../lib/cli/owner.js';
 import { EnvironmentError } from '../../lib/errors.js';
 import { hex } from '../../lib/package/messages/common.js';
 import { openContainer } from '../../lib/package/reader.js';
 import { containerBytes, encodeContainer } from '../../lib/package/writer.js';
 import { isBefore } from '../../lib/round/machine/phases.js';
+import { openOwner } from '../../lib/round/owner-directory.js';
 import type { RoundStatus } from '../../lib/server/rounds/round-status.js';
 import { type Cast, castRound } from './casting.js';
 import { killInSum, ReceivingChaos, type SumKill } from './chaos.js';

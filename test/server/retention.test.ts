@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { z } from 'zod';
 import { bytesBody } from '../../lib/agents/http/request-body.js';
-import { openOwner } from '../../lib/cli/owner.js';
 import { readTrustedPlan } from '../../lib/custody/trusted-plan.js';
 import { openContainer } from '../../lib/package/reader.js';
 import { closeRound } from '../../lib/round/close-round.js';
+import { openOwner } from '../../lib/round/owner-directory.js';
 import { blobOf } from '../../lib/server/files/stored-file.js';
 import { collectGarbage } from '../../lib/server/rounds/retention.js';
 import { ServedTestFleet } from './support/served-fleet.js';

@@ -4,8 +4,6 @@
  */
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openClient } from '../../../lib/cli/client.js';
-import { openOwner } from '../../../lib/cli/owner.js';
 import { replaceFile } from '../../../lib/files.js';
 import {
   aggregateUpdates,
@@ -23,6 +21,8 @@ import {
   sealUpdate,
   writeContainer,
 } from '../../../lib/index.js';
+import { openClient } from '../../../lib/round/client-directory.js';
+import { openOwner } from '../../../lib/round/owner-directory.js';
 import type { Federation, RoundFacts, RoundInput } from './federation.js';
 import { writeUnclippedUpdate } from './unclipped-update.js';
 

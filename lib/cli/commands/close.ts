@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import { readPlanToFinish } from '../../custody/role-plan.js';
 import { replaceFile } from '../../files.js';
 import { closeRound } from '../../round/close-round.js';
+import { openOwner } from '../../round/owner-directory.js';
 import type { Output } from '../output.js';
-import { openOwner } from '../owner.js';
 
 interface CloseCommandOptions {
   readonly plan: string;

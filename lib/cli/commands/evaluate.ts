@@ -13,10 +13,10 @@ import { adapterFingerprint } from '../../package/messages/release.js';
 import { WAIVABLE_METRICS, type WaivableMetricName } from '../../package/messages/verdict.js';
 import { policyFingerprints } from '../../policy/fingerprint.js';
 import type { Policy } from '../../policy/policy.js';
+import { openOwner } from '../../round/owner-directory.js';
 import { measureAdapter, requireLoadable } from '../../round/release/adapter-files.js';
 import { integerOption } from '../options.js';
 import type { Output } from '../output.js';
-import { openOwner } from '../owner.js';
 import { type PolicyOptions, policyOptions, policyOverrides } from '../policy-options.js';
 
 const DEFAULT_EPISODES = 100;

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { readPlanToFinish } from '../../custody/role-plan.js';
 import { openRound } from '../../round/open-round.js';
+import { openOwner } from '../../round/owner-directory.js';
 import type { Output } from '../output.js';
-import { openOwner } from '../owner.js';
 import { type PolicyOptions, policyOptions, policyOverrides } from '../policy-options.js';
 
 interface OpenCommandOptions extends PolicyOptions {

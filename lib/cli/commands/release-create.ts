@@ -1,16 +1,15 @@
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { OpenedRole } from '../../custody/role-directory.js';
 import { readPlanToFinish } from '../../custody/role-plan.js';
 import type { TrustedPlan } from '../../custody/trusted-plan.js';
 import { EnvironmentError, UsageError } from '../../errors.js';
-import { readEnrolledKem } from '../../round/enrolment/enrolment-files.js';
-import { createRelease, type Recipient } from '../../round/release/create-release.js';
+import { openOwner } from '../../round/owner-directory.js';
+import { createRelease } from '../../round/release/create-release.js';
+import { activeRecipients } from '../../round/release/recipients.js';
 import { ReleaseRecords } from '../../round/release/release-records.js';
 import { readFleetFile } from '../fleet-file.js';
 import { integerOption } from '../options.js';
 import { formatBytes, type Output } from '../output.js';
-import { openOwner } from '../owner.js';
 
 interface ReleaseCreateOptions {
   readonly owner: string;
@@ -36,15 +35,6 @@ async function policyName(options: ReleaseCreateOptions, plan: TrustedPlan | und
     }
     throw error;
   }
-}
-
-async function activeRecipients(directory: string, { roster }: OpenedRole): Promise<Recipient[]> {
-  const active = roster.body.clients.filter(({ status }) => status === 'active');
-  const recipients: Recipient[] = [];
-  for (const { id } of active) {
-    recipients.push({ client: id, kem: await readEnrolledKem(directory, roster, id) });
-  }
-  return recipients;
 }
 
 export function releaseCreateCommand(command: Command, output: () => Output): Command {
@@ -74,7 +64,7 @@ export function releaseCreateCommand(command: Command, output: () => Output): Co
           roster: role.roster,
           policy: await policyName(options, plan),
           adapter,
-          recipients: await activeRecipients(options.owner, role),
+          recipients: await activeRecipients(options.owner, role.roster),
           peftTypes: owner.policy.envelope.peftTypes,
           plan,
           rollbackTo: options.rollbackTo,

@@ -1,11 +1,7 @@
 import type { Command } from 'commander';
-import { sameBytes } from '../../custody/fields.js';
-import type { KeyStore } from '../../custody/keys/key-store.js';
 import { openReleaseState } from '../../custody/release/release-state.js';
-import { kemDigest } from '../../custody/release/wraps.js';
 import { openRole } from '../../custody/role-directory.js';
-import type { SecretBytes } from '../../custody/secret-bytes.js';
-import { RefusedError } from '../../errors.js';
+import { kemWithDigest } from '../../round/release/client-kem.js';
 import { openRelease } from '../../round/release/open-release.js';
 import { readRolePolicy } from '../../round/role-policy.js';
 import type { Output } from '../output.js';
@@ -14,16 +10,6 @@ interface ReleaseOpenOptions {
   readonly client: string;
   readonly policy?: string;
   readonly out: string;
-}
-
-async function kemWithDigest(store: KeyStore, digest: Uint8Array, what: string): Promise<SecretBytes> {
-  const key = store.keys().find(({ publicKey }) => publicKey && sameBytes(kemDigest(publicKey), digest));
-  if (key !== undefined) return store.kem(key.name, what);
-  throw new RefusedError(
-    'release.unknown-key',
-    `This is sealed to a key that client "${store.id}" does not hold: ${what}. It was enrolled with other keys than those in ` +
-      `${store.directory}. Enrol it again, and ask the owner for the next release.`,
-  );
 }
 
 export function releaseOpenCommand(command: Command, output: () => Output): Command {

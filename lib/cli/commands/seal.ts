@@ -5,6 +5,7 @@ import { readTrustedPlan } from '../../custody/trusted-plan.js';
 import { UsageError } from '../../errors.js';
 import { WEIGHT_ONE } from '../../package/messages/update.js';
 import { openContainer } from '../../package/reader.js';
+import { openClient } from '../../round/client-directory.js';
 import { resetResidual, settleResiduals } from '../../round/residuals.js';
 import {
   type ClientIdentity,
@@ -14,7 +15,6 @@ import {
   type SealReport,
   sealUpdate,
 } from '../../round/seal-update.js';
-import { openClient } from '../client.js';
 import { formatBytes, type Output } from '../output.js';
 import { type PolicyOptions, policyOptions, policyOverrides } from '../policy-options.js';
 
