@@ -1,6 +1,6 @@
 /** Listening to the service's events, to look at once when something has changed. Polling does without it. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { GivingUp } from './giving-up.js';
+import { GivingUp } from './http/giving-up.js';
 
 export interface EventWatcherOptions {
   /** Opens the stream of server-sent events, which fails once the signal is aborted. */

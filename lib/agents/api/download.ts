@@ -2,7 +2,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { EnvironmentError, FormatError } from '../../errors.js';
 import { isConnectionFailure } from '../failures.js';
-import { bodyUntil, GivingUp } from '../giving-up.js';
+import { bodyUntil, GivingUp } from '../http/giving-up.js';
 
 export interface DownloadOptions {
   /** Opens the answer from `startByte` on; its status is 200 (the whole file), 206, or what means that there is none. */

@@ -1,8 +1,8 @@
 /** The service's API over signed HTTP. */
 import { z } from 'zod';
 import { idSchema, roundSchema } from '../../package/messages/common.js';
-import { bodyUntil } from '../giving-up.js';
 import { ApiRefusedError } from '../http/api-errors.js';
+import { bodyUntil } from '../http/giving-up.js';
 import { bytesBody } from '../http/request-body.js';
 import { SignedClient, type SignedClientOptions } from '../http/signed-client.js';
 import { download } from './download.js';

@@ -16,6 +16,7 @@ import { contentDigestOf } from '../../server/auth/content-digest.js';
 import type { BodyIntegrity } from '../../server/auth/signature-profile.js';
 import { type ApiError, apiError, isTemporary } from './api-errors.js';
 import { type BackoffOptions, DEFAULT_BACKOFF, delayMs, parseRetryAfter } from './backoff.js';
+import { bodyUntil, GivingUp, resultUntil } from './giving-up.js';
 import { bytesBody, fileBody, jsonBody, type RequestBody } from './request-body.js';
 import { type RequestSigningKey, signRequest } from './request-signer.js';
 
@@ -76,7 +77,9 @@ export class SignedClient {
 
   /** @throws what `request` throws; FormatError `http.bad-answer` */
   getJson<T>(path: string, schema: z.ZodType<T>, options: CallOptions = {}): Promise<T> {
-    return this.request({ ...options, method: 'GET', path }, (response) => readJson(response, schema));
+    return this.request({ ...options, method: 'GET', path }, (response, signal) =>
+      readJson(response, schema, signal),
+    );
   }
 
   /** @throws what `request` throws; FormatError `http.bad-answer` */
@@ -88,7 +91,7 @@ export class SignedClient {
     options: CallOptions = {},
   ): Promise<T> {
     const call = { ...options, method, path, body: jsonBody(value) };
-    return this.request(call, (response) => readJson(response, schema));
+    return this.request(call, (response, signal) => readJson(response, schema, signal));
   }
 
   /** A container in memory. @param integrity `named-by-path` where the path has its fingerprint */
@@ -100,7 +103,7 @@ export class SignedClient {
     options: CallOptions = {},
   ): Promise<T> {
     const call: Call = { ...options, method: 'PUT', path, body: bytesBody(data), integrity };
-    return this.request(call, (response) => readJson(response, schema));
+    return this.request(call, (response, signal) => readJson(response, schema, signal));
   }
 
   /** Streams a file that the path names by its fingerprint. */
@@ -110,13 +113,15 @@ export class SignedClient {
     const body = fileBody(file);
     return this.request(
       { ...options, attemptTimeoutMs, method: 'PUT', path, body, integrity: 'named-by-path' },
-      (response) => readJson(response, schema),
+      (response, signal) => readJson(response, schema, signal),
     );
   }
 
   /** @throws what `request` throws; FormatError `http.bad-answer` for more than `maxBytes` */
   getBytes(path: string, maxBytes: number, options: CallOptions = {}): Promise<Uint8Array> {
-    return this.request({ ...options, method: 'GET', path }, (response) => readBytes(response, maxBytes));
+    return this.request({ ...options, method: 'GET', path }, (response, signal) =>
+      readBytes(response, maxBytes, signal),
+    );
   }
 
   /**
@@ -125,7 +130,7 @@ export class SignedClient {
    * @throws what `request` throws
    */
   async openStream(path: string, options: CallOptions = {}): Promise<Response> {
-    return this.request({ ...options, method: 'GET', path, stream: true }, async (response) => response);
+    return this.request({ ...options, method: 'GET', path }, async (response) => response);
   }
 
   /**
@@ -133,10 +138,7 @@ export class SignedClient {
    * @throws ApiRefusedError with the service's code; ApiUnavailableError, EnvironmentError `http.unreachable`, `http.timeout` once
    *   all attempts are used up; RefusedError `http.aborted`; ParameterError `http.bad-path`
    */
-  async request<T>(
-    call: Call & { readonly stream?: boolean },
-    read: (response: Response) => Promise<T>,
-  ): Promise<T> {
+  async request<T>(call: Call, read: (response: Response, signal: AbortSignal) => Promise<T>): Promise<T> {
     const url = this.#urlOf(call);
     for (let attempt = 1; ; attempt += 1) {
       const outcome = await this.#attempt(call, url, read);
@@ -166,20 +168,20 @@ export class SignedClient {
   }
 
   async #attempt<T>(
-    call: Call & { readonly stream?: boolean },
+    call: Call,
     url: URL,
-    read: (response: Response) => Promise<T>,
+    read: (response: Response, signal: AbortSignal) => Promise<T>,
   ): Promise<Outcome<T>> {
     if (call.signal?.aborted) throw aborted();
     const timeoutMs = call.attemptTimeoutMs ?? this.options.attemptTimeoutMs ?? DEFAULT_ATTEMPT_TIMEOUT_MS;
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), timeoutMs);
-    const signal =
-      call.signal === undefined ? deadline.signal : AbortSignal.any([call.signal, deadline.signal]);
-    const what = `${call.method} ${url.pathname}`;
+    // First: where it cannot be opened, there is no timer to stop.
     const body = await call.body?.open();
+    const givingUp = new GivingUp(call.signal, timeoutMs);
+    const { signal } = givingUp;
+    givingUp.heard();
+    const what = `${call.method} ${url.pathname}`;
     try {
-      const response = await fetch(url, {
+      const answer = fetch(url, {
         method: call.method,
         headers: await this.#headers(call, url, body?.sizeBytes),
         body: body === undefined ? null : body.content,
@@ -188,19 +190,19 @@ export class SignedClient {
         redirect: 'error',
         signal,
       });
-      if (call.stream) clearTimeout(timer);
-      if (response.ok) return { value: await read(response) };
-      return await this.#failure(response, what);
+      const response = await resultUntil(answer, signal);
+      if (response.ok) return { value: await read(response, signal) };
+      return await this.#failure(response, what, signal);
     } catch (error) {
       // An answer that cannot be read, or a key that does not sign: the same would come again.
       if (error instanceof TensorGuardError) throw error;
       if (call.signal?.aborted) throw aborted();
       return {
-        error: networkError(what, this.#base, deadline.signal.aborted, timeoutMs, error),
+        error: networkError(what, this.#base, signal.aborted, timeoutMs, error),
         retry: true,
       };
     } finally {
-      clearTimeout(timer);
+      givingUp.end();
       await body?.close();
     }
   }
@@ -224,10 +226,9 @@ export class SignedClient {
     };
   }
 
-  async #failure(response: Response, what: string): Promise<FailedOutcome> {
-    const text = new TextDecoder().decode(
-      await readBytes(response, MAX_PROBLEM_BYTES).catch(() => undefined),
-    );
+  async #failure(response: Response, what: string, signal: AbortSignal): Promise<FailedOutcome> {
+    const problem = await readBytes(response, MAX_PROBLEM_BYTES, signal).catch(() => undefined);
+    const text = new TextDecoder().decode(problem);
     const advice = this.#clockAdvice(response);
     const error = apiError(response.status, text, what, advice);
     const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'), this.#now());
@@ -292,8 +293,8 @@ function aborted(): RefusedError {
   return new RefusedError('http.aborted', 'The request was given up before it was answered.');
 }
 
-async function readJson<T>(response: Response, schema: z.ZodType<T>): Promise<T> {
-  const text = new TextDecoder().decode(await readBytes(response, MAX_JSON_BYTES));
+async function readJson<T>(response: Response, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
+  const text = new TextDecoder().decode(await readBytes(response, MAX_JSON_BYTES, signal));
   const parsed = schema.safeParse(text === '' ? undefined : parseJson(text));
   if (parsed.success) return parsed.data;
   const where = parsed.error.issues[0]?.path.join('.') ?? '';
@@ -312,10 +313,10 @@ function parseJson(text: string): unknown {
 }
 
 /** A server that never stops sending must not fill the memory. */
-async function readBytes(response: Response, maxBytes: number): Promise<Uint8Array> {
+async function readBytes(response: Response, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   let sizeBytes = 0;
-  for await (const piece of response.body ?? []) {
+  for await (const piece of bodyUntil(response.body, signal)) {
     sizeBytes += piece.length;
     if (sizeBytes > maxBytes) {
       throw new FormatError('http.bad-answer', `The server's answer is longer than ${maxBytes} bytes.`);

@@ -3,6 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import { z } from 'zod';
 import { ApiRefusedError, ApiUnavailableError } from '../../../lib/agents/http/api-errors.js';
@@ -203,6 +205,22 @@ describe('a signed client', () => {
     });
     expect(await clientOf(broken).getJson('/v1/x', z.object({ a: z.number() }))).to.deep.equal({ a: 12345 });
   });
+
+  it('gives up an answer that stalls, whether or not garbage was collected meanwhile', async () => {
+    const stalled = await serve((_request, response) => {
+      response.writeHead(200, { 'content-length': '11' });
+      response.write('{"a":');
+    });
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const collecting = setInterval(collect, 10);
+    try {
+      const options = { attemptTimeoutMs: 200, backoff: { ...QUICK, maxAttempts: 1 } };
+      await expectRefusal('http.timeout', () => clientOf(stalled, options).getJson('/v1/x', z.unknown()));
+    } finally {
+      clearInterval(collecting);
+    }
+  }).timeout(5_000);
 
   it('stops when it is told to, in an attempt and between two', async () => {
     const silent = await serve(() => undefined);

@@ -11,11 +11,11 @@ export class GivingUp {
 
   /** The caller calls `end`. @param silenceMs how long nothing may be heard; from the first `heard` on */
   constructor(
-    private readonly stopping: AbortSignal,
+    private readonly stopping: AbortSignal | undefined,
     private readonly silenceMs: number,
   ) {
-    if (stopping.aborted) this.#stop();
-    else stopping.addEventListener('abort', this.#stop, { once: true });
+    if (stopping?.aborted) this.#stop();
+    else stopping?.addEventListener('abort', this.#stop, { once: true });
   }
 
   get signal(): AbortSignal {
@@ -29,7 +29,23 @@ export class GivingUp {
 
   end(): void {
     clearTimeout(this.#timer);
-    this.stopping.removeEventListener('abort', this.#stop);
+    this.stopping?.removeEventListener('abort', this.#stop);
+  }
+}
+
+/** What a promise comes to, unless the signal is aborted first: then it fails, and the promise is left to itself. */
+export async function resultUntil<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  let give = (): void => undefined;
+  const givenUp = new Promise<never>((_resolve, reject) => {
+    give = () => reject(signal.reason);
+  });
+  if (signal.aborted) give();
+  signal.addEventListener('abort', give, { once: true });
+  try {
+    return await Promise.race([promise, givenUp]);
+  } finally {
+    signal.removeEventListener('abort', give);
+    promise.catch(() => undefined);
   }
 }
 

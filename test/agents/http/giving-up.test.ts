@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { bodyUntil, GivingUp } from '../../lib/agents/giving-up.js';
+import { bodyUntil, GivingUp } from '../../../lib/agents/http/giving-up.js';
 
 const piece = new Uint8Array(3);
 
