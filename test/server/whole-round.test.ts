@@ -250,4 +250,28 @@ describe('a round through the service', function () {
     expect(summed.aggregate).to.include({ accepted: 4 });
     expect(summed.aggregate?.refused).to.deep.equal([]);
   });
+
+  it('loses one update where the store has lost its envelope, not the round', async () => {
+    const planned = await fleet.plan(4, { deadlineMs: 60_000 });
+    const { plan } = planned;
+    const owner = await fleet.api('owner');
+    await owner.putBytes(`/v1/rounds/${plan}/plan`, planned.bytes, 'named-by-path', anything);
+    const { intake, store } = fleet.service.context;
+    const updates: string[] = [];
+    for (const number of [1, 2, 3, 4]) {
+      const { update, path } = await fleet.seal(number, planned.path, 4);
+      updates.push(update);
+      const api = await fleet.api(`client-${number}` as 'client-1');
+      await api.putFile(`/v1/rounds/${plan}/updates/${update}`, path, anything);
+      // Before the last one comes, with which the sum begins.
+      if (number !== 2) continue;
+      const envelope = (await intake.find(plan, update))?.file[0]?.digest ?? '';
+      expect(await store.blobs.remove(envelope)).to.equal(true);
+    }
+    const summed = await until(plan, 'awaiting-answers');
+    expect(summed.aggregate).to.include({ accepted: 3 });
+    expect(summed.aggregate?.refused.map(({ fingerprint, code }) => [fingerprint, code])).to.deep.equal([
+      [updates[1], 'store.blob-missing'],
+    ]);
+  });
 });

@@ -185,8 +185,13 @@ function observations(state: RoundState): RecordHealth['observations'] {
   });
 }
 
+/** What the store has lost, its client had sent. */
+function isOfTheStore(code: string): boolean {
+  return code.startsWith('store.');
+}
+
 function observation({ update, mark }: Member, burnt: boolean): Observation | undefined {
-  if (update?.refused !== undefined) return 'rejected';
+  if (update?.refused !== undefined) return isOfTheStore(update.refused.code) ? undefined : 'rejected';
   if (update !== undefined) return burnt ? undefined : 'success';
   if (mark === 'turned-away') return undefined;
   return mark ?? 'absent';

@@ -118,7 +118,7 @@ export class SumWorker {
         policy: fleet.policy,
         aggregatorId: fleet.aggregatorId,
         signing: fleet.signing,
-        updates: await this.#files(plan, state, failures),
+        updates: this.#files(plan, state, failures),
         out,
       });
       // An update that could not be read for the time being was left out, and its client did nothing wrong.
@@ -171,39 +171,41 @@ export class SumWorker {
     };
   }
 
-  /** Named by their fingerprints, so that one that cannot even be read is reported by that. */
-  async #files(plan: string, state: RoundState, failures: EnvironmentError[]): Promise<UpdateFile[]> {
+  /** Named by their fingerprints, so that one that cannot even be read is reported by that. Opened one at a time. */
+  #files(plan: string, state: RoundState, failures: EnvironmentError[]): UpdateFile[] {
     const { intake, store } = this.#options;
-    const files: UpdateFile[] = [];
-    for (const { update } of sentUpdates(state)) {
-      const upload = await intake.find(plan, update.fingerprint);
-      if (upload === undefined)
-        throw new Error(`the upload ${update.fingerprint} of a sealed set is not in the store`);
-      // Of the upload the list of its pieces alone: a thousand envelopes stay on the disk.
-      const { file } = upload;
-      files.push({
-        name: update.fingerprint,
-        open: async () => notingFailures(new StoredFileSource(store.blobs, file), failures),
-      });
-    }
-    return files;
+    return sentUpdates(state).map(({ update: { fingerprint } }) => ({
+      name: fingerprint,
+      open: () =>
+        noting(failures, async () => {
+          const upload = await intake.find(plan, fingerprint);
+          if (upload === undefined) throw lost(fingerprint);
+          const source = new StoredFileSource(store.blobs, upload.file);
+          return {
+            sizeBytes: source.sizeBytes,
+            close: () => source.close(),
+            read: (target, position) => noting(failures, () => source.read(target, position)),
+          } satisfies ByteSource;
+        }),
+    }));
   }
 }
 
-/** Keeps what the machine failed with, apart from what is wrong with the update: a blob that is gone stays gone. */
-function notingFailures(source: ByteSource, failures: EnvironmentError[]): ByteSource {
-  return {
-    sizeBytes: source.sizeBytes,
-    close: () => source.close(),
-    async read(target, position) {
-      try {
-        await source.read(target, position);
-      } catch (error) {
-        if (error instanceof EnvironmentError && error.code !== 'store.blob-missing') failures.push(error);
-        throw error;
-      }
-    },
-  };
+/**
+ * Keeps what the machine failed with, apart from what is wrong with the update. What the store has lost stays lost, and costs
+ * this update and no other.
+ */
+async function noting<T>(failures: EnvironmentError[], body: () => Promise<T>): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    if (error instanceof EnvironmentError && error.code !== 'store.blob-missing') failures.push(error);
+    throw error;
+  }
+}
+
+function lost(fingerprint: string): EnvironmentError {
+  return new EnvironmentError('store.blob-missing', `The store has lost the upload ${fingerprint}.`);
 }
 
 function oneLine(text: string): string {

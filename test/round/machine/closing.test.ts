@@ -47,6 +47,20 @@ describe('the end of a round', () => {
     ]);
   });
 
+  it('blames nobody for an update that the store lost', () => {
+    const round = TestRound.opened({ eligible: clients(4), maxClients: 4 });
+    for (const client of clients(4)) round.receive(client);
+    const finished = round.finished(['client-2']);
+    const refused = finished.refused.map((each) => ({ ...each, code: 'store.blob-missing' }));
+    round.send({ ...finished, refused });
+    round.send(round.closedOpened());
+    expect(round.effectsOf('record-health')[0]?.observations.map(({ client }) => client)).to.deep.equal([
+      'client-1',
+      'client-3',
+      'client-4',
+    ]);
+  });
+
   it('does not come with a close record of another set', () => {
     const round = TestRound.summed(4, ['client-2']);
     for (const opened of [clients(4), clients(3), ['client-1', 'client-1', 'client-3', 'client-4']]) {
