@@ -1,4 +1,4 @@
-/** A nats-server with JetStream, for the soak alone: on the loopback, in a directory that goes with it. */
+/** A nats-server with JetStream, for measurements alone: on the loopback, in a directory that goes with it. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -13,18 +13,37 @@ export function hasNatsServer(): boolean {
   return spawnSync(COMMAND, ['--version']).status === 0;
 }
 
+/** As it says itself: `nats-server: v2.9.10`. */
+export function natsVersion(): string {
+  return spawnSync(COMMAND, ['--version'], { encoding: 'utf8' }).stdout.trim();
+}
+
 export class NatsProcess {
   #child: ChildProcess | undefined;
 
   private constructor(
     private readonly directory: string,
     private readonly port: number,
+    private readonly cluster: readonly string[] = [],
   ) {}
 
   static async start(directory: string): Promise<NatsProcess> {
     const nats = new NatsProcess(directory, await freePort());
     await nats.start();
     return nats;
+  }
+
+  /** Servers of one cluster, with a directory each. */
+  static async startCluster(directories: readonly string[]): Promise<NatsProcess[]> {
+    const routes: string[] = [];
+    for (const _ of directories) routes.push(`nats://127.0.0.1:${await freePort()}`);
+    const servers: NatsProcess[] = [];
+    for (const [i, directory] of directories.entries()) {
+      const own = ['--name', `nats-${i}`, '--cluster_name', 'soak', '--cluster', routes[i] ?? ''];
+      servers.push(new NatsProcess(directory, await freePort(), [...own, '--routes', routes.join()]));
+    }
+    await Promise.all(servers.map((server) => server.start()));
+    return servers;
   }
 
   get address(): string {
@@ -42,9 +61,8 @@ export class NatsProcess {
 
   /** Starts it where it was. */
   async start(): Promise<void> {
-    const child = spawn(COMMAND, ['-a', '127.0.0.1', '-p', String(this.port), '-js', '-sd', this.directory], {
-      stdio: 'ignore',
-    });
+    const own = ['-a', '127.0.0.1', '-p', String(this.port), '-js', '-sd', this.directory];
+    const child = spawn(COMMAND, [...own, ...this.cluster], { stdio: 'ignore' });
     this.#child = child;
     const kill = (): boolean => child.kill('SIGKILL');
     process.once('exit', kill);

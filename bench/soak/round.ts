@@ -256,6 +256,8 @@ export class SoakRound {
     if (refused.some(({ code, reason }) => code === '' || reason === '')) {
       this.#violations.push('refused an update without a reason');
     }
+    const gone = refused.filter(({ code }) => code.startsWith('store.'));
+    if (gone.length > 0) this.#violations.push(`lost what ${gone.length} acknowledged updates consist of`);
   }
 
   #checkRefused({ refusals, unlistedRefusals }: RoundStatus, corrupt: number): void {

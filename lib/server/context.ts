@@ -6,6 +6,7 @@ import { readAll } from './files/bodies.js';
 import { readStored } from './files/stored-file.js';
 import type { ServedFleet } from './fleet/fleet.js';
 import type { HealthBook } from './rounds/health-book.js';
+import type { RoundIndex } from './rounds/round-index.js';
 import type { RoundService } from './rounds/round-service.js';
 import type { RoundConfig } from './rounds/round-settings.js';
 import { readFileRecord } from './rounds/stored-round.js';
@@ -15,6 +16,7 @@ export interface ServerContext {
   readonly store: Store;
   readonly fleet: ServedFleet;
   readonly rounds: RoundService;
+  readonly index: RoundIndex;
   readonly intake: UpdateIntake;
   readonly health: HealthBook;
   readonly roundConfig: RoundConfig;

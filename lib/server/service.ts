@@ -14,6 +14,7 @@ import type { App } from './http/app-type.js';
 import { shutDown } from './http/shutdown.js';
 import { HealthBook } from './rounds/health-book.js';
 import { collectGarbage, DEFAULT_RETENTION } from './rounds/retention.js';
+import { RoundIndex } from './rounds/round-index.js';
 import { RoundService } from './rounds/round-service.js';
 import { DEFAULT_ROUND_CONFIG, type RoundConfig } from './rounds/round-settings.js';
 import { fileRecordSchema } from './rounds/stored-round.js';
@@ -102,7 +103,8 @@ export class Service {
         },
       });
       const intake = new UpdateIntake(store, policy);
-      const context: ServerContext = { store, fleet, rounds, intake, health, roundConfig };
+      const index = new RoundIndex(store.state, (plan) => rounds.load(plan));
+      const context: ServerContext = { store, fleet, rounds, index, intake, health, roundConfig };
       const worker = new SumWorker({
         store,
         rounds,

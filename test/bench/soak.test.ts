@@ -35,15 +35,16 @@ describe('a small soak', function () {
     expect(result.kills.filter(({ when }) => when === 'closed')).to.have.length(2);
   });
 
-  it('loses nothing when servers that share JetStream are killed, and nats-server with them', async function () {
+  // Not nats-server: 2.9.10 itself loses what it acknowledged when it is killed (docs/soak.md).
+  it('loses nothing when servers that share JetStream are killed', async function () {
     if (!hasNatsServer()) {
       const advice = 'nats-server is not on the PATH (Debian: apt-get install nats-server)';
       if (process.env['CI'] === 'true') throw new Error(`${advice}, and CI runs this test`);
       console.warn(`      skipped: ${advice}`);
       this.skip();
     }
-    const result = await runSoak({ ...SMALL, rounds: 1, store: 'jetstream', servers: 3, restartNats: true });
+    const result = await runSoak({ ...SMALL, rounds: 1, store: 'jetstream', servers: 3 });
     expectKept(result);
-    expect(result.kills.map(({ what }) => what)).to.include.members(['server', 'nats-server']);
+    expect(result.kills.map(({ what }) => what)).to.include.members(['server']);
   });
 });

@@ -1,32 +1,9 @@
 import { createServer } from 'node:net';
 import { expect } from 'chai';
 import { z } from 'zod';
-import { plannedRound, type RoundState } from '../../lib/round/machine/state.js';
-import { stepThrough } from '../../lib/round/machine/step.js';
 import { workSchema } from '../../lib/server/routes/work.js';
+import { closedRound } from './support/rounds.js';
 import { ServedTestFleet } from './support/served-fleet.js';
-
-function closedRound(
-  plan: string,
-  cohort: string,
-  round: number,
-  eligible: string[],
-  opensAtMs: number,
-): RoundState {
-  const state = plannedRound(
-    {
-      key: { fleet: 'acme', policy: 'balanced', cohort, round },
-      ...{ plan, eligible, opensAtMs, deadlineMs: opensAtMs + 1000 },
-      ...{ quorum: 2, maxClients: 4, threshold: 2, custodians: ['a', 'b', 'c'], secondUpdate: 'replace' },
-      ...{ roundIntervalSeconds: 3600, sumLeaseMs: 60_000, maxSumAttempts: 5 },
-    },
-    opensAtMs,
-  );
-  return stepThrough(state, [
-    { type: 'abort', reason: 'a test', atMs: opensAtMs },
-    { type: 'closed', record: plan, opened: [], reason: 'a test', atMs: opensAtMs },
-  ]).state;
-}
 
 describe('the service', function () {
   this.timeout(60_000);

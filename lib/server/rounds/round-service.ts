@@ -66,7 +66,7 @@ export class RoundService {
     for await (const { key, revision } of this.#options.store.state.list(keyOf('round'))) {
       const plan = key.slice(keyOf('round').length + 1);
       if (this.#timers.has(plan) || this.#ended.get(plan) === revision) continue;
-      const loaded = await this.#load(plan);
+      const loaded = await this.load(plan);
       if (loaded === undefined) continue;
       if (hasEnded(loaded.state.phase)) this.#ended.set(plan, loaded.revision);
       else if (!this.#timers.has(plan)) await this.#follow(plan, loaded.state);
@@ -82,7 +82,7 @@ export class RoundService {
   }
 
   async read(plan: string): Promise<RoundState | undefined> {
-    return (await this.#load(plan))?.state;
+    return (await this.load(plan))?.state;
   }
 
   /** @throws RefusedError `round.unknown` */
@@ -154,7 +154,7 @@ export class RoundService {
 
   async #process(plan: string, batch: readonly Pending[]): Promise<void> {
     for (;;) {
-      const loaded = await this.#load(plan);
+      const loaded = await this.load(plan);
       if (loaded === undefined) throw unknownRound(plan);
       const { state, results } = stepThrough(
         loaded.state,
@@ -172,7 +172,8 @@ export class RoundService {
     }
   }
 
-  async #load(plan: string): Promise<Cached | undefined> {
+  /** A round with its revision, as it is stored now; undefined where there is none. */
+  async load(plan: string): Promise<Cached | undefined> {
     const stored = await this.#options.store.state.get(keyOf('round', plan));
     if (stored === undefined) return undefined;
     const cached = this.#cached.get(plan);

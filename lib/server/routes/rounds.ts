@@ -12,7 +12,7 @@ import { storeBytes } from '../files/stored-file.js';
 import type { App } from '../http/app-type.js';
 import { idParam, planParams } from '../http/params.js';
 import { roundSettings } from '../rounds/round-settings.js';
-import { roundStatus, roundStatusSchema, roundSummary, roundSummarySchema } from '../rounds/round-status.js';
+import { roundStatus, roundStatusSchema, roundSummarySchema } from '../rounds/round-status.js';
 import { keepFileRecord, readFileRecord } from '../rounds/stored-round.js';
 import { changeJson, readJson } from '../state/json-state.js';
 import { COHORT_PREFIX, keySegment } from '../state/keys.js';
@@ -63,7 +63,7 @@ function cohortKey(cohort: string): string {
 }
 
 export function registerRoundRoutes(app: App, context: ServerContext): void {
-  const { store, fleet, rounds, health, roundConfig } = context;
+  const { store, fleet, rounds, index, health, roundConfig } = context;
 
   app.put(
     '/v1/rounds/:plan/plan',
@@ -125,12 +125,10 @@ export function registerRoundRoutes(app: App, context: ServerContext): void {
     },
     async (request) => {
       const { limit = DEFAULT_LIST, running } = request.query;
-      const found: ReturnType<typeof roundSummary>[] = [];
-      for await (const { plan, state } of rounds.list()) {
-        if (running !== undefined && hasEnded(state.phase) === (running === 'true')) continue;
-        found.push(roundSummary(plan, state));
-      }
-      found.sort((a, b) => b.opensAtMs - a.opensAtMs || b.round - a.round);
+      await index.refresh();
+      const found = index
+        .summaries()
+        .filter(({ phase }) => running === undefined || hasEnded(phase) !== (running === 'true'));
       return { rounds: found.slice(0, limit) };
     },
   );

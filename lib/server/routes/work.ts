@@ -11,9 +11,6 @@ import { actorOf } from '../http/gatekeeper.js';
 
 export const WORK_ACCESS: AccessTable = { 'GET /v1/work': { allow: ['client', 'custodian', 'owner'] } };
 
-/** Rounds that have ended, of which the caller is told that they have. */
-const MAX_CLOSED = 16;
-
 const plan = z.string();
 export const workItemSchema = z.discriminatedUnion('kind', [
   z.object({
@@ -51,7 +48,6 @@ export const workSchema = z.object({ role: z.string(), items: z.array(workItemSc
 function clientWork(name: string, state: RoundState, client: string): WorkItem[] {
   const member = state.members.find((each) => each.client === client);
   if (member === undefined) return [];
-  if (state.close !== undefined) return [{ kind: 'closed', plan: name }];
   if (member.update !== undefined) {
     return [{ kind: 'sent', plan: name, update: member.update.fingerprint, phase: state.phase }];
   }
@@ -60,7 +56,6 @@ function clientWork(name: string, state: RoundState, client: string): WorkItem[]
 }
 
 function custodianWork(name: string, state: RoundState, custodian: string): WorkItem[] {
-  if (state.close !== undefined) return [{ kind: 'closed', plan: name }];
   const { aggregate, answers, settings } = state;
   if (state.phase !== 'awaiting-answers' || aggregate === undefined) return [];
   if (!settings.custodians.includes(custodian)) return [];
@@ -96,30 +91,27 @@ function ownerWork(name: string, state: RoundState, isNewest: boolean): WorkItem
   return items;
 }
 
-function sequenceOf({ settings: { key } }: RoundState): string {
-  return JSON.stringify([key.fleet, key.policy, key.cohort]);
+async function workOf({ index }: ServerContext, actor: Actor): Promise<WorkItem[]> {
+  await index.refresh();
+  const current = index.current();
+  const rounds = current.map(({ plan: name, state, isNewest }) => ({
+    opensAtMs: state.settings.opensAtMs,
+    items: actor.role === 'owner' ? ownerWork(name, state, isNewest) : memberWork(name, state, actor),
+  }));
+  if (actor.role !== 'owner') {
+    // Its own alone: other cohorts' rounds do not push out the one that it waits for.
+    const closed = index.closed(actor.role === 'client' ? actor.id : undefined);
+    for (const { plan: name, opensAtMs } of closed) {
+      rounds.push({ opensAtMs, items: [{ kind: 'closed', plan: name }] });
+    }
+  }
+  return rounds.sort((a, b) => b.opensAtMs - a.opensAtMs).flatMap(({ items }) => items);
 }
 
-async function workOf({ rounds }: ServerContext, actor: Actor): Promise<WorkItem[]> {
-  const all: { readonly plan: string; readonly state: RoundState }[] = [];
-  for await (const each of rounds.list()) all.push(each);
-  all.sort((a, b) => b.state.settings.opensAtMs - a.state.settings.opensAtMs);
-  const newest = new Map<string, number>();
-  for (const { state } of all) {
-    const key = sequenceOf(state);
-    newest.set(key, Math.max(newest.get(key) ?? 0, state.settings.key.round));
-  }
-  let closed = 0;
-  return all.flatMap(({ plan: name, state }) => {
-    if (actor.role === 'owner') {
-      return ownerWork(name, state, newest.get(sequenceOf(state)) === state.settings.key.round);
-    }
-    const items =
-      actor.role === 'client' ? clientWork(name, state, actor.id) : custodianWork(name, state, actor.id);
-    // Its own alone: other cohorts' rounds do not push out the one that it waits for.
-    if (items[0]?.kind === 'closed') closed += 1;
-    return items[0]?.kind === 'closed' && closed > MAX_CLOSED ? [] : items;
-  });
+/** Of a round that is not closed. */
+function memberWork(name: string, state: RoundState, { role, id }: Actor): WorkItem[] {
+  if (state.close !== undefined) return [];
+  return role === 'client' ? clientWork(name, state, id) : custodianWork(name, state, id);
 }
 
 export function registerWorkRoutes(app: App, context: ServerContext): void {
