@@ -1,6 +1,7 @@
 /** The aggregation service, put together: a store, a fleet, rounds, a worker, and the HTTP server in front of them. */
 import { RefusedError } from '../errors.js';
 import type { Policy } from '../policy/policy.js';
+import { pause } from '../store/lifetime.js';
 import { openStore, type StoreOptions } from '../store/open-store.js';
 import type { RetentionPolicy } from '../store/retention.js';
 import { StoredTokens } from './auth/stored-tokens.js';
@@ -29,7 +30,7 @@ import { ROUND_ACCESS, registerRoundRoutes } from './routes/rounds.js';
 import { registerUpdateRoutes, UPDATE_ACCESS } from './routes/updates.js';
 import { registerWorkRoutes, WORK_ACCESS } from './routes/work.js';
 import { changeJson, decodeJson } from './state/json-state.js';
-import { ROSTER_KEY } from './state/keys.js';
+import { ROSTER_KEY, ROSTER_PREFIX } from './state/keys.js';
 
 export interface ServiceOptions extends Omit<AppOptions, 'access' | 'directory' | 'tokens'> {
   readonly store: StoreOptions;
@@ -58,6 +59,7 @@ export const SERVICE_ACCESS = {
 const SWEEP_INTERVAL_MS = 3_600_000;
 /** How long a deadline may wait that another server had a timer for before it died. */
 const RESUME_INTERVAL_MS = 15_000;
+const ROSTER_RETRY_MS = 1_000;
 
 export class Service {
   readonly app: App;
@@ -199,15 +201,33 @@ export class Service {
     this.#resuming.unref();
   }
 
-  /** Another server of this store may take the next roster. */
+  /** Another server of this store may take the next roster: whom that revokes, this one must not go on trusting. */
   #followRoster(onError: (error: unknown) => void): void {
+    const { signal } = this.#watching;
     const { state } = this.context.store;
     void (async () => {
-      for await (const { value } of state.watch(ROSTER_KEY, { signal: this.#watching.signal })) {
-        if (value === undefined) continue;
-        await this.#takeRoster(decodeJson(fileRecordSchema, ROSTER_KEY, value).file).catch(onError);
+      while (!signal.aborted) {
+        try {
+          for await (const { value } of state.watch(ROSTER_PREFIX, { signal })) {
+            if (value !== undefined) await this.#followTo(value, onError);
+          }
+        } catch (error) {
+          // The store is away, or a blob is: from the newest roster on again.
+          onError(error);
+        }
+        await pause(ROSTER_RETRY_MS, [signal]);
       }
-    })().catch(onError);
+    })();
+  }
+
+  /** A roster that is refused will not be a better one later: the next is waited for. */
+  async #followTo(value: Uint8Array, onError: (error: unknown) => void): Promise<void> {
+    try {
+      await this.#takeRoster(decodeJson(fileRecordSchema, ROSTER_KEY, value).file);
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      onError(error);
+    }
   }
 }
 

@@ -1,7 +1,15 @@
 import { createServer } from 'node:net';
 import { expect } from 'chai';
 import { z } from 'zod';
+import { hex } from '../../lib/custody/fields.js';
+import { openRole } from '../../lib/custody/role-directory.js';
+import { EnvironmentError } from '../../lib/errors.js';
+import { issueRoster } from '../../lib/round/enrolment/issue-roster.js';
+import { storeBytes } from '../../lib/server/files/stored-file.js';
+import { fileRecordSchema } from '../../lib/server/rounds/stored-round.js';
 import { workSchema } from '../../lib/server/routes/work.js';
+import { changeJson } from '../../lib/server/state/json-state.js';
+import { ROSTER_KEY } from '../../lib/server/state/keys.js';
 import { closedRound } from './support/rounds.js';
 import { ServedTestFleet } from './support/served-fleet.js';
 
@@ -67,5 +75,37 @@ describe('the service', function () {
     expect(items).to.deep.equal([{ kind: 'closed', plan: own }]);
     const theirs = await (await fleet.api('client-3')).getJson('/v1/work', workSchema);
     expect(theirs.items).to.have.length(16);
+  });
+
+  it('takes the roster that another server of its store took, although the store was away at that moment', async () => {
+    const { store, fleet: served } = fleet.service.context;
+    const owner = await openRole(fleet.role('owner'), 'owner');
+    const issued = await issueRoster({
+      ownerDirectory: fleet.role('owner'),
+      signing: owner.signing,
+      changes: { status: [{ id: fleet.clientId(4), to: 'revoked' }] },
+    });
+    owner.close();
+    const file = [...(await storeBytes(store.blobs, issued.bytes))];
+    const { blobs } = store;
+    const read = blobs.read;
+    let failures = 0;
+    blobs.read = async () => {
+      failures += 1;
+      blobs.read = read;
+      throw new EnvironmentError('store.unavailable', 'away');
+    };
+    const record = { fingerprint: hex(issued.fingerprint), file, atMs: Date.now() };
+    await changeJson(store.state, fileRecordSchema, ROSTER_KEY, () => record);
+    for (const end = Date.now() + 10_000; served.roster.body.version < 2 && Date.now() < end; ) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(failures).to.equal(1);
+    expect(served.roster.body.version).to.equal(2);
+    const code = await (await fleet.api('client-4'))
+      .getJson('/v1/work', workSchema)
+      .then(() => undefined)
+      .catch((error: { readonly code: string }) => error.code);
+    expect(code).to.equal('roster.client-revoked');
   });
 });

@@ -8,8 +8,8 @@ import { type SweepReport, sweepBlobs } from '../../store/retention-sweep.js';
 import type { StateStore } from '../../store/store.js';
 import type { ServerContext } from '../context.js';
 import { storedFileSchema } from '../files/stored-file.js';
-import { readJson } from '../state/json-state.js';
-import { ENROLMENT_PREFIX, RELEASE_PREFIX, ROSTER_KEY } from '../state/keys.js';
+import { listJson } from '../state/json-state.js';
+import { ENROLMENT_PREFIX, RELEASE_PREFIX, ROSTER_PREFIX } from '../state/keys.js';
 import { keyOf, readFileRecord } from './stored-round.js';
 
 export const DEFAULT_RETENTION: RetentionPolicy = { closedRounds: 3, graceMs: 24 * 3_600_000 };
@@ -19,12 +19,9 @@ const anyFileSchema = z.looseObject({ file: storedFileSchema });
 /** What is no round's: the roster, enrolments, releases. */
 async function othersBlobs(state: StateStore): Promise<RoundBlobs> {
   const records: string[] = [];
-  for (const prefix of [ROSTER_KEY, ENROLMENT_PREFIX, RELEASE_PREFIX]) {
-    const keys = [prefix];
-    for await (const { key } of state.list(prefix)) keys.push(key);
-    for (const key of keys) {
-      const stored = await readJson(state, anyFileSchema, key);
-      records.push(...(stored?.value.file ?? []).map(({ digest }) => digest));
+  for (const prefix of [ROSTER_PREFIX, ENROLMENT_PREFIX, RELEASE_PREFIX]) {
+    for await (const { value } of listJson(state, anyFileSchema, prefix)) {
+      records.push(...value.file.map(({ digest }) => digest));
     }
   }
   return { closedAtMs: undefined, ciphertexts: [], records };

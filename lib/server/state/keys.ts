@@ -1,5 +1,7 @@
 /** Keys of the store, and how names become parts of them. */
-export const ROSTER_KEY = 'roster';
+export const ROSTER_PREFIX = 'roster';
+/** Below a prefix, by which it is watched and listed. */
+export const ROSTER_KEY = `${ROSTER_PREFIX}.newest`;
 export const ENROLMENT_PREFIX = 'enrolment';
 export const RELEASE_PREFIX = 'release';
 export const COHORT_PREFIX = 'cohort';
