@@ -415,6 +415,18 @@ describe('threshold custody: four custodians, any three of whom open', function 
         expect(await openUses()).to.deep.equal([]);
       });
 
+      it('replaces the key although its answer cannot be written: it was out', async () => {
+        await cp(join(cwd, home(2)), join(cwd, home(9)), { recursive: true });
+        const args = glass(['ada', 'emmy']).map((arg) => {
+          if (arg === home(2)) return home(9);
+          return arg === answerFile(5, 2) ? 'A5.tga/S.tgs' : arg;
+        });
+        const [ended] = await each([args]);
+        expect(ended?.exitCode, ended?.stderr).to.equal(1);
+        expect(ended?.stderr).to.include('kem-3 is made');
+        expect(await keysOf(9)).to.include({ 'kem-2': 'compromised', 'kem-3': 'pre-activation' });
+      });
+
       it('answers with two officers, as one custodian of the three that it takes', async () => {
         const [answered] = await run(glass(['ada', 'emmy']));
         expect(answered).to.deep.include({ custodian: 'custodian-2', contributors: 3, rotatedTo: 'kem-3' });

@@ -1,13 +1,15 @@
 import type { Command } from 'commander';
 import type { OfficerShare } from '../../custody/break-glass/officer-shares.js';
 import { readShareFile } from '../../custody/break-glass/share-files.js';
-import { answerRound } from '../../custody/custodian.js';
+import { answerRound, type CustodianAnswer } from '../../custody/custodian.js';
 import { openCustodian } from '../../custody/custodian-directory.js';
 import { breakGlass } from '../../custody/keys/break-glass.js';
-import { kemName } from '../../custody/keys/key-store.js';
+import { type KeyStore, kemName } from '../../custody/keys/key-store.js';
 import { rotate } from '../../custody/keys/rotation.js';
 import { readPlanToServe } from '../../custody/role-plan.js';
 import { pinnedOwner } from '../../custody/roster-pin.js';
+import type { SecretBytes } from '../../custody/secret-bytes.js';
+import type { TrustedPlan } from '../../custody/trusted-plan.js';
 import { RefusedError } from '../../errors.js';
 import { replaceFile } from '../../files.js';
 import { openContainer } from '../../package/reader.js';
@@ -36,6 +38,41 @@ async function withShares<T>(
   }
 }
 
+/** The key of the round's epoch, which has to be the one that was named. */
+function unlock(
+  store: KeyStore,
+  { body, fingerprint }: TrustedPlan,
+  { key, reason }: AnswerOptions,
+  shares: readonly OfficerShare[],
+  epoch: number,
+): Promise<SecretBytes> {
+  if (key !== kemName(epoch)) {
+    throw new RefusedError(
+      'break-glass.other-key',
+      `The round needs key "${kemName(epoch)}"; "${key}" was named. Name the one that it needs.`,
+    );
+  }
+  const { fleet, policy, cohort, round } = body;
+  return breakGlass(store, {
+    key,
+    round: { fleet, policy, cohort, round },
+    plan: fingerprint,
+    reason,
+    shares,
+  });
+}
+
+/** @returns the name of the key that follows the one that was opened */
+async function replaceKey(store: KeyStore, options: AnswerOptions, out: Output): Promise<string> {
+  const { key } = await rotate(store);
+  await writeEnrolment(store, { ownerKeyId: await pinnedOwner(options.custodian) });
+  out.warn(
+    `Key "${options.key}" is compromised from now on. ${key.name} is made: bring the enrolment to the owner. An officer ` +
+      'has to close this use: "keys break-glass close".',
+  );
+  return key.name;
+}
+
 export function keysBreakGlassAnswerCommand(command: Command, output: () => Output): Command {
   return command
     .description('officers unlock one key for one round, and the custodian answers for it')
@@ -53,40 +90,29 @@ export function keysBreakGlassAnswerCommand(command: Command, output: () => Outp
         const plan = await readPlanToServe(options.custodian, options.plan, role.roster);
         const aggregate = await openContainer(aggregatePath, 'aggregate');
         try {
-          const { answer, replayed, contributors } = await withShares(options.shares, (shares) =>
-            answerRound(
-              {
-                ...custodian,
-                epochKey: async (epoch) => {
-                  if (options.key !== kemName(epoch)) {
-                    throw new RefusedError(
-                      'break-glass.other-key',
-                      `The round needs key "${kemName(epoch)}"; "${options.key}" was named. Name the one that it needs.`,
-                    );
-                  }
-                  const { fleet, policy, cohort, round } = plan.body;
-                  return breakGlass(role.store, {
-                    key: options.key,
-                    round: { fleet, policy, cohort, round },
-                    plan: plan.fingerprint,
-                    reason: options.reason,
-                    shares,
-                  });
-                },
-              },
-              plan,
-              aggregate,
-            ),
-          );
-          await replaceFile(options.out, answer);
-          const { key } = await rotate(role.store);
-          await writeEnrolment(role.store, { ownerKeyId: await pinnedOwner(options.custodian) });
-          out.warn(
-            `Key "${options.key}" is compromised from now on. ${key.name} is made: bring the enrolment to the owner. An officer ` +
-              'has to close this use: "keys break-glass close".',
-          );
+          let opened = false;
+          let rotatedTo: string | undefined;
+          let answered: CustodianAnswer;
+          try {
+            answered = await withShares(options.shares, (shares) => {
+              const epochKey = async (epoch: number): Promise<SecretBytes> => {
+                const secret = await unlock(role.store, plan, options, shares, epoch);
+                opened = true;
+                return secret;
+              };
+              return answerRound({ ...custodian, epochKey }, plan, aggregate);
+            });
+            await replaceFile(options.out, answered.answer);
+          } finally {
+            // Whatever became of the answer: the key was out.
+            if (opened) rotatedTo = await replaceKey(role.store, options, out);
+          }
+          const { replayed, contributors } = answered;
           out.result(
-            { written: options.out, custodian: custodian.id, contributors, replayed, rotatedTo: key.name },
+            {
+              ...{ written: options.out, custodian: custodian.id, contributors, replayed },
+              ...(rotatedTo !== undefined && { rotatedTo }),
+            },
             [
               `"${custodian.id}" answered for the sum of ${contributors} updates in ${options.out}, by break-glass.`,
             ],

@@ -1,6 +1,7 @@
 /** Enrolments: how a machine makes its own, and how the owner reads one. */
 import { hex, sameBytes } from '../../custody/fields.js';
 import { sealTo } from '../../custody/hpke.js';
+import { requireWhole } from '../../custody/keys/audit-verification.js';
 import type { KeyStore } from '../../custody/keys/key-store.js';
 import { FormatError, RefusedError } from '../../errors.js';
 
@@ -45,14 +46,17 @@ export interface RequestOptions {
 }
 
 /**
- * The enrolment of a key store's role, with its newest KEM key.
+ * The enrolment of a key store's role, with its newest KEM key. The trail is verified first: a public key that somebody put
+ * into the database in the place of ours would be signed here, and everything sealed to it.
  *
- * @throws RefusedError `enrolment.no-kem-key`, `enrolment.wrong-role`, `key.not-active`; `wrapper.*`
+ * @throws RefusedError `enrolment.no-kem-key`, `enrolment.wrong-role`, `key.not-active`; `wrapper.*`; VerificationError
+ *   `audit.bad-entry`
  */
 export async function requestEnrolment(store: KeyStore, options: RequestOptions = {}): Promise<Uint8Array> {
   const { ownerKeyId, ledgerHead, restored } = options;
   const { fleet, id } = store;
   const role = enrolledRole(store.role);
+  requireWhole(await store.verifyAudit());
   const signing = await store.signing();
   const kem = role === 'client' || role === 'custodian' ? newestKem(store) : undefined;
   const body: EnrolmentBody = {

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
+import Database from 'libsql';
+import { hex } from '../../../lib/custody/fields.js';
 import { KeyStore, type NewKeyStore } from '../../../lib/custody/keys/key-store.js';
 import { rotate } from '../../../lib/custody/keys/rotation.js';
 import { ParameterError } from '../../../lib/errors.js';
@@ -129,6 +131,16 @@ describe('an enrolment that a machine asks with', () => {
     await inStore({ role: 'client' }, async (store) => {
       const { message } = await expectRefusal('enrolment.no-kem-key', () => requestEnrolment(store));
       expect(message).to.include('not there');
+    });
+  });
+
+  it('does not bring a key that somebody put into the database in the place of its own', async () => {
+    await inStore({ role: 'client', kem }, async (store) => {
+      const database = new Database(join(store.directory, 'keystore.sqlite'));
+      database.exec(`UPDATE key SET public_key = X'${hex(numberedKem(7))}' WHERE name = 'kem-1'`);
+      database.close();
+      expect(store.newestKem()?.publicKey).to.deep.equal(numberedKem(7));
+      await expectRefusal('audit.bad-entry', () => requestEnrolment(store));
     });
   });
 
