@@ -1,7 +1,7 @@
 /** The analysis of a step: telemetry against the conditions of the plan, each with confidence. */
 import { z } from 'zod';
+import type { Evidence } from './evidence.js';
 import { type Bounds, meanBounds, rateBounds } from './statistics.js';
-import type { Evidence } from './telemetry.js';
 
 export const METRICS = [
   'success-rate',

@@ -1,9 +1,9 @@
 /** What the evaluation and people decide. */
 import { RefusedError } from '../errors.js';
+import { isSameRelease, releaseName } from '../package/release-reference.js';
 import { withTimer } from './clock.js';
 import { alertOf, type Transition, unchanged } from './effects.js';
 import type { RolloutEventOf } from './events.js';
-import { isSameRelease, releaseName } from './release-reference.js';
 import { beginRollback, respondTo } from './rolling-back.js';
 import { hasEnded, isRunning, isWatched, type PauseReason, type RolloutState } from './state.js';
 import { enterStep, fillStep, leaveStep, pauseFor, runningPhase } from './stepping.js';

@@ -1,6 +1,7 @@
 /** What a transition asks of whoever runs the machine. Each may be carried out twice. */
+
+import type { ReleaseReference } from '../package/release-reference.js';
 import type { AnalysisResult } from './analysis.js';
-import type { ReleaseReference } from './release-reference.js';
 import type { PauseReason, RollbackCause, RolloutState } from './state.js';
 
 export type RolloutAlert =

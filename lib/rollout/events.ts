@@ -1,10 +1,10 @@
 /** What can happen to a rollout. Whoever makes an event has checked who it comes from: signatures, roles. */
 import { z } from 'zod';
 import { FormatError } from '../errors.js';
+import { episodeCountsSchema } from '../observability/episode-counts.js';
 import { idSchema, integerSchema, unixMsSchema } from '../package/messages/common.js';
-import { fingerprintSchema, releaseReferenceSchema } from './release-reference.js';
+import { fingerprintSchema, releaseReferenceSchema } from '../package/release-reference.js';
 import { PAUSE_REASONS } from './state.js';
-import { telemetrySchema } from './telemetry.js';
 
 /** By the clock of the server that takes the event. An earlier time than the last event's counts as that one. */
 const at = { atMs: unixMsSchema };
@@ -26,7 +26,7 @@ export const rolloutEventSchema = z.discriminatedUnion('type', [
     outcome: z.enum(['passed', 'failed', 'inconclusive']),
     verdict: fingerprintSchema,
   }),
-  z.strictObject({ type: z.literal('telemetry'), ...at, ...report, telemetry: telemetrySchema }),
+  z.strictObject({ type: z.literal('telemetry'), ...at, ...report, telemetry: episodeCountsSchema }),
   z.strictObject({ type: z.literal('confirm'), ...at, ...report }),
   /** A timer that ran out, early, late or twice. */
   z.strictObject({ type: z.literal('time'), ...at }),

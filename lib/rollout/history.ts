@@ -2,14 +2,14 @@
 import { z } from 'zod';
 import { FormatError, RefusedError } from '../errors.js';
 import { integerSchema, unixMsSchema } from '../package/messages/common.js';
-import type { RolloutPlan } from './plan.js';
 import {
   fingerprintSchema,
   isSameRelease,
   type ReleaseReference,
   releaseName,
   releaseReferenceSchema,
-} from './release-reference.js';
+} from '../package/release-reference.js';
+import type { RolloutPlan } from './plan.js';
 import { adaptersToWithdraw, hasEnded, type RolloutState } from './state.js';
 
 export const ROLLOUT_HISTORY_VERSION = 1;

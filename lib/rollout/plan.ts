@@ -2,10 +2,14 @@
 import { z } from 'zod';
 import { FormatError, ParameterError } from '../errors.js';
 import { firstRepeated, idSchema, MAX_CLIENTS } from '../package/messages/common.js';
+import {
+  fingerprintSchema,
+  type ReleaseReference,
+  releaseReferenceSchema,
+} from '../package/release-reference.js';
 import type { OperatingEnvelope } from '../policy/profiles/operating-envelope.js';
 import type { SafetyThresholds } from '../policy/profiles/safety.js';
 import { type Analysis, analysisSchema } from './analysis.js';
-import { fingerprintSchema, type ReleaseReference, releaseReferenceSchema } from './release-reference.js';
 
 const MAX_STEPS = 100;
 const MAX_SECONDS = 2_592_000;

@@ -1,9 +1,10 @@
 /** What robots say, and who belongs to the fleet. */
 import { RefusedError } from '../errors.js';
 import { MAX_CLIENTS } from '../package/messages/common.js';
+import { isSameRelease } from '../package/release-reference.js';
 import { alertOf, andThen, type RolloutEffect, type Transition, unchanged } from './effects.js';
 import type { RolloutEventOf } from './events.js';
-import { isSameRelease } from './release-reference.js';
+import { addTelemetry, NO_EVIDENCE } from './evidence.js';
 import { settleRollback } from './rolling-back.js';
 import {
   adaptersToWithdraw,
@@ -15,7 +16,6 @@ import {
   withClient,
 } from './state.js';
 import { fillStep } from './stepping.js';
-import { addTelemetry, NO_EVIDENCE } from './telemetry.js';
 
 type Report = RolloutEventOf<'telemetry'> | RolloutEventOf<'confirm'>;
 

@@ -3,10 +3,10 @@
  * everyone who may run the bad one, whether they are on line or not.
  */
 import { RefusedError } from '../errors.js';
+import { isSameRelease, releaseName } from '../package/release-reference.js';
 import { milliseconds, withTimer } from './clock.js';
 import { alertOf, andThen, type Transition, unchanged } from './effects.js';
 import type { RolloutEventOf } from './events.js';
-import { isSameRelease, releaseName } from './release-reference.js';
 import {
   adaptersToWithdraw,
   type RollbackCause,

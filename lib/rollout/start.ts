@@ -1,12 +1,12 @@
 /** How a rollout begins. */
 import { RefusedError } from '../errors.js';
+import { releaseName } from '../package/release-reference.js';
 import { isBeforeProgress } from './commands.js';
 import type { RolloutEffect } from './effects.js';
 import type { RolloutEventOf } from './events.js';
 import { beginInHistory, type RolloutHistory, recordRollout, type WithdrawalOverride } from './history.js';
 import { applyRolloutEvent } from './machine.js';
 import { parseRolloutPlan, type RolloutPlan } from './plan.js';
-import { releaseName } from './release-reference.js';
 import { rolloutOrder } from './selection.js';
 import { adaptersToWithdraw, ROLLOUT_STATE_VERSION, type RolloutClient, type RolloutState } from './state.js';
 

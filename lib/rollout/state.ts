@@ -5,9 +5,13 @@
 import { z } from 'zod';
 import { FormatError } from '../errors.js';
 import { idSchema, integerSchema, MAX_CLIENTS, unixMsSchema } from '../package/messages/common.js';
+import {
+  fingerprintSchema,
+  type ReleaseReference,
+  releaseReferenceSchema,
+} from '../package/release-reference.js';
+import { evidenceSchema } from './evidence.js';
 import { type RolloutPlan, type RolloutStep, rolloutPlanSchema } from './plan.js';
-import { fingerprintSchema, type ReleaseReference, releaseReferenceSchema } from './release-reference.js';
-import { evidenceSchema } from './telemetry.js';
 
 export const ROLLOUT_STATE_VERSION = 1;
 

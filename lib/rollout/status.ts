@@ -1,7 +1,8 @@
 /** What is expected of the fleet against what it reports. */
+
+import { isSameRelease, type ReleaseReference } from '../package/release-reference.js';
 import { timerOf } from './clock.js';
 import type { RolloutEffect } from './effects.js';
-import { isSameRelease, type ReleaseReference } from './release-reference.js';
 import { unconfirmedClients } from './rolling-back.js';
 import { adaptersToWithdraw, expectedOf, isWatched, type RolloutClient, type RolloutState } from './state.js';
 

@@ -2,10 +2,10 @@
 import { type AnalysisResult, analyse } from './analysis.js';
 import { analysisIntervalMs, milliseconds, withTimer } from './clock.js';
 import { alertOf, andThen, type Transition, unchanged } from './effects.js';
+import { NO_EVIDENCE, poolEvidence } from './evidence.js';
 import { respondTo } from './rolling-back.js';
 import { isRunning, type RolloutState, type StepProgress, stepMembers, watchedStep } from './state.js';
 import { leaveStep, pauseFor, withoutWindows } from './stepping.js';
-import { NO_EVIDENCE, poolEvidence } from './telemetry.js';
 
 /** The analysis of what has come in since the last one that concluded something; undefined where no step is watched. */
 export function currentAnalysis(state: RolloutState): AnalysisResult | undefined {

@@ -1,12 +1,13 @@
 import { expect } from 'chai';
+import type { EpisodeCounts } from '../../lib/observability/episode-counts.js';
 import { analyse, type Condition, conditionSchema } from '../../lib/rollout/analysis.js';
+import { addTelemetry, NO_EVIDENCE } from '../../lib/rollout/evidence.js';
 import { defaultAnalysis } from '../../lib/rollout/plan.js';
-import { addTelemetry, NO_EVIDENCE, type Telemetry } from '../../lib/rollout/telemetry.js';
 import { BAD, GOOD, UNCLEAR } from './support/rollout-driver.js';
 
 const analysis = defaultAnalysis({ minSuccessRate: 0.8 });
 
-function outcome(telemetry: Telemetry, conditions: readonly Condition[] = analysis.successCondition) {
+function outcome(telemetry: EpisodeCounts, conditions: readonly Condition[] = analysis.successCondition) {
   const plan = { ...analysis, successCondition: [...conditions] };
   return analyse(plan, addTelemetry(NO_EVIDENCE, telemetry)).outcome;
 }

@@ -1,12 +1,13 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { RefusedError } from '../../lib/errors.js';
+import type { EpisodeCounts } from '../../lib/observability/episode-counts.js';
+import { isSameRelease } from '../../lib/package/release-reference.js';
 import type { RolloutEffect } from '../../lib/rollout/effects.js';
 import { parseRolloutEvent } from '../../lib/rollout/events.js';
 import { newRolloutHistory, type RolloutHistory, recordRollout } from '../../lib/rollout/history.js';
 import { applyRolloutEvent } from '../../lib/rollout/machine.js';
 import type { RolloutPlan } from '../../lib/rollout/plan.js';
-import { isSameRelease } from '../../lib/rollout/release-reference.js';
 import { startRollout, supersedeRollout } from '../../lib/rollout/start.js';
 import {
   adaptersToWithdraw,
@@ -16,7 +17,6 @@ import {
   parseRolloutState,
   type RolloutState,
 } from '../../lib/rollout/state.js';
-import type { Telemetry } from '../../lib/rollout/telemetry.js';
 import {
   eventAt,
   type Moment,
@@ -214,7 +214,7 @@ describe('a rollout under any events', () => {
             expect(tick).to.be.lessThan(200);
             nowMs += plan.analysisIntervalSeconds * 1000;
             for (const { id, enrolled } of state.clients) {
-              const report = counts[reportNumber % counts.length] as Telemetry;
+              const report = counts[reportNumber % counts.length] as EpisodeCounts;
               reportNumber += 1;
               if (enrolled && tick % 3 !== 2) {
                 send({

@@ -1,8 +1,8 @@
 /** Random courses of a rollout: what robots report, what people decide, what the clock does, in any order. */
 import fc from 'fast-check';
+import type { EpisodeCounts } from '../../../lib/observability/episode-counts.js';
 import type { RolloutPlan } from '../../../lib/rollout/plan.js';
 import { PAUSE_REASONS, type RolloutState } from '../../../lib/rollout/state.js';
-import type { Telemetry } from '../../../lib/rollout/telemetry.js';
 import {
   BAD,
   CANDIDATE,
@@ -48,7 +48,7 @@ export function eventAt({ event }: Moment, { phase, step, rollback, plan }: Roll
 
 const client = fc.constantFrom(...clientIds(MAX_CLIENTS_IN_TEST + 1));
 const runs = fc.constantFrom(PREVIOUS, CANDIDATE, CANDIDATE, CANDIDATE, GOES_BACK);
-export const randomTelemetry = fc.constantFrom<Telemetry>(GOOD, GOOD, GOOD, BAD, UNCLEAR, {
+export const randomTelemetry = fc.constantFrom<EpisodeCounts>(GOOD, GOOD, GOOD, BAD, UNCLEAR, {
   ...GOOD,
   violations: 90,
 });

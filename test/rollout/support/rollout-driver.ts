@@ -1,4 +1,7 @@
 /** A rollout under test: each state goes through JSON before the next event, as between two server processes. */
+
+import type { EpisodeCounts } from '../../../lib/observability/episode-counts.js';
+import type { ReleaseReference } from '../../../lib/package/release-reference.js';
 import type { RolloutEffect } from '../../../lib/rollout/effects.js';
 import { parseRolloutEvent, type RolloutEvent } from '../../../lib/rollout/events.js';
 import {
@@ -9,10 +12,8 @@ import {
 } from '../../../lib/rollout/history.js';
 import { applyRolloutEvent } from '../../../lib/rollout/machine.js';
 import { planRollout, type RolloutPlan, type RolloutPlanOptions } from '../../../lib/rollout/plan.js';
-import type { ReleaseReference } from '../../../lib/rollout/release-reference.js';
 import { startRollout } from '../../../lib/rollout/start.js';
 import { parseRolloutState, type RolloutState } from '../../../lib/rollout/state.js';
-import type { Telemetry } from '../../../lib/rollout/telemetry.js';
 
 export const START_MS = 1_700_000_000_000;
 export const INTERVAL_SECONDS = 300;
@@ -50,10 +51,10 @@ export function testPlan(clientCount: number, changes: Partial<RolloutPlanOption
   });
 }
 
-export const GOOD: Telemetry = { episodes: 100, successes: 98, violations: 0, collisions: 0 };
-export const BAD: Telemetry = { episodes: 100, successes: 40, violations: 0, collisions: 0 };
+export const GOOD: EpisodeCounts = { episodes: 100, successes: 98, violations: 0, collisions: 0 };
+export const BAD: EpisodeCounts = { episodes: 100, successes: 40, violations: 0, collisions: 0 };
 /** Around the bound of 0.8: neither passes nor fails. */
-export const UNCLEAR: Telemetry = { episodes: 100, successes: 80, violations: 0, collisions: 0 };
+export const UNCLEAR: EpisodeCounts = { episodes: 100, successes: 80, violations: 0, collisions: 0 };
 
 type WithoutTime<T> = T extends unknown ? Omit<T, 'atMs'> : never;
 export type TimelessEvent = WithoutTime<RolloutEvent>;
@@ -89,7 +90,7 @@ export class RolloutDriver {
 
   telemetry(
     client: string,
-    telemetry: Telemetry,
+    telemetry: EpisodeCounts,
     runs: ReleaseReference = this.state.plan.release,
   ): readonly RolloutEffect[] {
     this.#sequence += 1;
@@ -115,13 +116,13 @@ export class RolloutDriver {
   }
 
   /** Every member reports, and the next timer fires. */
-  watch(telemetry: Telemetry): readonly RolloutEffect[] {
+  watch(telemetry: EpisodeCounts): readonly RolloutEffect[] {
     for (const client of this.members()) this.telemetry(client, telemetry);
     return this.tick();
   }
 
   /** Reports until the phase is another. */
-  watchUntilNext(telemetry: Telemetry): void {
+  watchUntilNext(telemetry: EpisodeCounts): void {
     const before = JSON.stringify(this.state.phase);
     for (let ticks = 0; JSON.stringify(this.state.phase) === before; ticks += 1) {
       if (ticks > 100) throw new Error(`the rollout stays in ${before}`);

@@ -1,6 +1,6 @@
 /** A release, as a rollout names it: by its counter and the adapter that it carries. */
 import { z } from 'zod';
-import { integerSchema } from '../package/messages/common.js';
+import { integerSchema } from './messages/common.js';
 
 /** The largest counter of a release (docs/protocol.md, section 15). */
 const MAX_COUNTER = 2 ** 32 - 1;
