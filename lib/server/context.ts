@@ -5,6 +5,7 @@ import type { Store } from '../store/store.js';
 import { readAll } from './files/bodies.js';
 import { readStored } from './files/stored-file.js';
 import type { ServedFleet } from './fleet/fleet.js';
+import type { LastReports } from './reports/last-reports.js';
 import type { HealthBook } from './rounds/health-book.js';
 import type { RoundIndex } from './rounds/round-index.js';
 import type { RoundService } from './rounds/round-service.js';
@@ -19,6 +20,7 @@ export interface ServerContext {
   readonly index: RoundIndex;
   readonly intake: UpdateIntake;
   readonly health: HealthBook;
+  readonly reports: LastReports;
   readonly roundConfig: RoundConfig;
 }
 

@@ -13,6 +13,7 @@ import { ServedFleet } from './fleet/fleet.js';
 import { type AppOptions, createApp } from './http/app.js';
 import type { App } from './http/app-type.js';
 import { shutDown } from './http/shutdown.js';
+import { LastReports } from './reports/last-reports.js';
 import { HealthBook } from './rounds/health-book.js';
 import { collectGarbage, DEFAULT_RETENTION } from './rounds/retention.js';
 import { RoundIndex } from './rounds/round-index.js';
@@ -26,6 +27,7 @@ import { FLEET_ACCESS, registerFleetRoutes } from './routes/fleet.js';
 import { HEALTH_ACCESS, type ReadinessCheck, registerHealthRoutes } from './routes/health.js';
 import { OPENING_ACCESS, registerOpeningRoutes } from './routes/opening.js';
 import { RELEASE_ACCESS, registerReleaseRoutes } from './routes/releases.js';
+import { REPORT_ACCESS, registerReportRoutes } from './routes/reports.js';
 import { ROUND_ACCESS, registerRoundRoutes } from './routes/rounds.js';
 import { registerUpdateRoutes, UPDATE_ACCESS } from './routes/updates.js';
 import { registerWorkRoutes, WORK_ACCESS } from './routes/work.js';
@@ -53,6 +55,7 @@ export const SERVICE_ACCESS = {
   ...RELEASE_ACCESS,
   ...WORK_ACCESS,
   ...EVENT_ACCESS,
+  ...REPORT_ACCESS,
 };
 
 /** Several servers may sweep at once; it does no harm. */
@@ -106,7 +109,8 @@ export class Service {
       });
       const intake = new UpdateIntake(store, policy);
       const index = new RoundIndex(store.state, (plan) => rounds.load(plan));
-      const context: ServerContext = { store, fleet, rounds, index, intake, health, roundConfig };
+      const reports = new LastReports(store.state);
+      const context: ServerContext = { store, fleet, rounds, index, intake, health, reports, roundConfig };
       const worker = new SumWorker({
         store,
         rounds,
@@ -125,6 +129,7 @@ export class Service {
       registerReleaseRoutes(app, context);
       registerWorkRoutes(app, context);
       registerEventRoutes(app, context);
+      registerReportRoutes(app, context);
       const service = new Service(app, context, worker);
       started = service;
       await service.#shareRoster();

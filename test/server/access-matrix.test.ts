@@ -44,6 +44,7 @@ const EXPECTED: Readonly<Record<string, readonly Role[] | 'anybody'>> = {
   'GET /v1/releases': ['client', 'owner', 'operator', 'viewer'],
   'GET /v1/releases/latest': ['client', 'owner'],
   'GET /v1/releases/:counter': ['client', 'owner'],
+  'PUT /v1/clients/:client/reports/:sequence': ['client'],
   'GET /v1/work': ['client', 'custodian', 'owner'],
   'GET /v1/events': ['client', 'custodian', 'owner', 'operator', 'viewer'],
 };
@@ -57,7 +58,9 @@ function pathOf(route: string): string {
     .replace(':custodian', 'custodian-1')
     .replace(':cohort', 'elsewhere')
     .replace(':counter', '7')
-    .replace(':chunk', '0');
+    .replace(':chunk', '0')
+    .replace(':client', 'client-01')
+    .replace(':sequence', '0');
 }
 
 describe('who may use which route of the service', function () {

@@ -24,8 +24,16 @@ export const chunkIndexParam = integerParam(2 ** 20 - 1);
 /** A release's counter. */
 export const counterParam = integerParam(2 ** 32 - 1);
 
+/** A robot's report's number: any integer that a double holds exactly. */
+export const sequenceParam = z
+  .string()
+  .regex(/^(?:0|[1-9][0-9]{0,15})$/, 'must be a decimal integer')
+  .transform(Number)
+  .refine(Number.isSafeInteger, { error: `must be at most ${Number.MAX_SAFE_INTEGER}` });
+
 export const planParams = z.strictObject({ plan: fingerprintParam });
 export const updateParams = z.strictObject({ plan: fingerprintParam, fingerprint: fingerprintParam });
 export const chunkParams = z.strictObject({ ...updateParams.shape, chunk: chunkIndexParam });
 export const answerParams = z.strictObject({ plan: fingerprintParam, custodian: idParam });
 export const releaseParams = z.strictObject({ counter: counterParam });
+export const reportParams = z.strictObject({ client: idParam, sequence: sequenceParam });

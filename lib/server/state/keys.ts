@@ -6,6 +6,8 @@ export const ENROLMENT_PREFIX = 'enrolment';
 export const RELEASE_PREFIX = 'release';
 export const COHORT_PREFIX = 'cohort';
 export const HEALTH_PREFIX = 'health';
+/** One record a client. */
+export const REPORT_PREFIX = 'report';
 
 /** A name as one part of a key: ids may hold dots, which separate parts. No two names give the same part. */
 export function keySegment(name: string): string {
