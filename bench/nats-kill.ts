@@ -3,6 +3,7 @@
  * Blobs and values are written through the store as the service does it; after each kill all of them are looked for.
  */
 import { createHash, randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,6 +24,10 @@ const BLOB_BYTES = 500_000;
 const OPERATION_MS = 30_000;
 /** Until a cluster has elected a leader again. */
 const SETTLE_MS = { 1: 500, 3: 3_000 } as const;
+
+/** As a shell reports a process that a signal ended. */
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 type Replicas = keyof typeof SETTLE_MS;
 
@@ -153,9 +158,16 @@ async function main(): Promise<void> {
     return;
   }
   const directory = await mkdtemp(join(tmpdir(), 'tensorguard-nats-kill-'));
+  // Ending by a signal runs no `exit` listeners, which are what kills the servers: orphans would go on filling the disk.
+  const interrupted = (signal: NodeJS.Signals): void => {
+    process.once('exit', () => rmSync(directory, { recursive: true, force: true, maxRetries: 10 }));
+    process.exit(EXIT_CODES[signal as keyof typeof EXIT_CODES]);
+  };
+  for (const signal of SIGNALS) process.once(signal, interrupted);
   try {
     await run(options, directory);
   } finally {
+    for (const signal of SIGNALS) process.off(signal, interrupted);
     await rm(directory, { recursive: true, force: true });
   }
 }

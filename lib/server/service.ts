@@ -12,6 +12,7 @@ import { readStored, storeBytes } from './files/stored-file.js';
 import { ServedFleet } from './fleet/fleet.js';
 import { type AppOptions, createApp } from './http/app.js';
 import type { App } from './http/app-type.js';
+import { DEFAULT_LIMITS } from './http/limits.js';
 import { shutDown } from './http/shutdown.js';
 import { LastReports } from './reports/last-reports.js';
 import { HealthBook } from './rounds/health-book.js';
@@ -128,7 +129,7 @@ export class Service {
       registerOpeningRoutes(app, context);
       registerReleaseRoutes(app, context);
       registerWorkRoutes(app, context);
-      registerEventRoutes(app, context);
+      registerEventRoutes(app, context, { ...DEFAULT_LIMITS, ...appOptions.limits });
       registerReportRoutes(app, context);
       const service = new Service(app, context, worker);
       started = service;

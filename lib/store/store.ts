@@ -49,6 +49,8 @@ export interface StateStore {
   remove(key: string, revision: number): Promise<boolean>;
   /** The keys below `prefix` (`round` lists `round.7`, not `round` or `rounds.7`), all of them for ''; in any order. */
   list(prefix: string): AsyncIterable<StoredKey>;
+  /** The revision of the last change of any key; 0 where there was none. */
+  lastRevision(): Promise<number>;
   /**
    * The values below `prefix`, then every change, in the order of the revisions. Of changes that follow each other
    * quickly on one key only the last may be delivered. Ends with the signal or the store.

@@ -235,22 +235,4 @@ describe('updates that come to the service', function () {
     await put(fourth, at(name), new Uint8Array(await readFile(path)));
     expect((await status()).received).to.have.length(3);
   });
-
-  it('are shown to whoever watches, as they come', async () => {
-    const api = await fleet.api('owner');
-    const stop = new AbortController();
-    const stream = await api.openStream('/v1/events', { signal: stop.signal });
-    const reader = (stream.body as ReadableStream<Uint8Array>).getReader();
-    let text = '';
-    while (!text.includes('event: round')) {
-      const { value, done } = await reader.read();
-      if (done) break;
-      text += Buffer.from(value).toString();
-    }
-    await reader.cancel().catch(() => undefined);
-    stop.abort();
-    const data = /data: (.*)\n/.exec(text)?.[1] ?? '{}';
-    expect(JSON.parse(data)).to.include({ plan: planned.plan, phase: 'open', received: 3 });
-    expect(text).to.match(/id: \d+\n/);
-  });
 });

@@ -227,6 +227,17 @@ export function describeStore(name: string, newStore: () => Promise<StoreUnderTe
         expect(await watch.next()).to.deep.include({ key: 'w.a', value: undefined });
       });
 
+      it('give nothing of what was there after the last revision, and what comes then', async () => {
+        const [{ state }, other] = [await open(), await open()];
+        await state.create('w.a', text('1'));
+        const outside = present(await state.create('outside', text('2')));
+        expect(await state.lastRevision()).to.equal(outside);
+        const watch = watching(state.watch('w', { afterRevision: await other.state.lastRevision() }));
+        const b = present(await other.state.create('w.b', text('3')));
+        expect(await watch.next()).to.deep.equal({ key: 'w.b', value: text('3'), revision: b });
+        expect(await state.lastRevision()).to.equal(b);
+      });
+
       it('end with the signal, and with the store', async () => {
         const store = await open();
         const controller = new AbortController();

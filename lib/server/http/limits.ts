@@ -22,6 +22,10 @@ export interface ServerLimits {
   readonly requestsPerMinutePerActor: number;
   /** Callers whose rates are remembered. */
   readonly maxTrackedCallers: number;
+  /** Live event streams of one authenticated caller: a machine needs one, a person has some pages open. */
+  readonly maxEventStreamsPerActor: number;
+  /** Of all callers: connections have to be left for uploads. Whoever gets none polls. */
+  readonly maxEventStreams: number;
 }
 
 export const DEFAULT_LIMITS: ServerLimits = {
@@ -37,4 +41,6 @@ export const DEFAULT_LIMITS: ServerLimits = {
   requestsPerMinutePerAddress: 6000,
   requestsPerMinutePerActor: 1200,
   maxTrackedCallers: 65_536,
+  maxEventStreamsPerActor: 8,
+  maxEventStreams: 3072,
 };

@@ -36,6 +36,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'request.bad-media-type': 415,
   'auth.too-many-requests': 429,
   'request.rate-limited': 429,
+  'request.too-many-streams': 429,
   'request.headers-too-large': 431,
   'server.closing': 503,
   'server.overloaded': 503,

@@ -1,10 +1,13 @@
 /** Live events (server-sent, WHATWG HTML section 9.2): what changes about rounds, resumable by the store's revisions. */
 import { Readable } from 'node:stream';
 import { decodeRoundState } from '../../round/machine/state.js';
-import type { StateChange } from '../../store/store.js';
+import type { StateChange, StateStore } from '../../store/store.js';
 import type { AccessTable } from '../auth/access.js';
 import type { ServerContext } from '../context.js';
 import type { App } from '../http/app-type.js';
+import { EventStreams } from '../http/event-streams.js';
+import { actorOf } from '../http/gatekeeper.js';
+import type { ServerLimits } from '../http/limits.js';
 import { roundSummary } from '../rounds/round-status.js';
 import { keyOf } from '../rounds/stored-round.js';
 
@@ -18,6 +21,8 @@ const HEARTBEAT_MS = 15_000;
 const MAX_STREAM_MS = 15 * 60_000;
 /** Of rounds that changed last. */
 const MAX_KEPT_EVENTS = 256;
+/** Changes that a listener who comes back is told of: one that was away for longer asks for what there is. */
+const MAX_REPLAYED_EVENTS = 256;
 
 /** Events as they are sent: a thousand listeners cost one reading of the state. */
 class EventTexts {
@@ -35,30 +40,56 @@ class EventTexts {
   }
 }
 
-export function registerEventRoutes(app: App, { store }: ServerContext): void {
+export function registerEventRoutes(app: App, { store }: ServerContext, limits: ServerLimits): void {
   const texts = new EventTexts();
+  const streams = new EventStreams(limits);
   app.get(
     '/v1/events',
     { schema: { summary: 'Changes of rounds, as they happen (text/event-stream)', tags: ['rounds'] } },
     async (request, reply) => {
+      const end = streams.open(actorOf(request));
       const gone = new AbortController();
-      request.raw.once('close', () => gone.abort());
+      reply.raw.once('close', () => {
+        gone.abort();
+        end();
+      });
       const signal = AbortSignal.any([gone.signal, app.closing, AbortSignal.timeout(MAX_STREAM_MS)]);
       const last = Number(request.headers['last-event-id']);
-      const afterRevision = Number.isSafeInteger(last) && last > 0 ? last : undefined;
+      const start = await startOf(store.state, Number.isSafeInteger(last) && last > 0 ? last : undefined);
       reply.type('text/event-stream').header('cache-control', 'no-store').header('x-accel-buffering', 'no');
-      return reply.send(Readable.from(events(store, texts, signal, afterRevision)));
+      return reply.send(Readable.from(events(store, texts, signal, start)));
     },
   );
+}
+
+interface Start {
+  readonly afterRevision: number;
+  /** Changes since the listener's last event that it is not told of. */
+  readonly skipped: number;
+}
+
+/** Where a listener begins: at the present, or where it was, if that is not too long ago. */
+async function startOf(state: StateStore, lastEvent: number | undefined): Promise<Start> {
+  const present = await state.lastRevision();
+  // A revision that is still to come is of a store that was replaced, or of nobody.
+  if (lastEvent === undefined || lastEvent > present) return { afterRevision: present, skipped: 0 };
+  const changed: number[] = [];
+  for await (const { revision } of state.list(keyOf('round'))) {
+    if (revision > lastEvent) changed.push(revision);
+  }
+  const skipped = Math.max(0, changed.length - MAX_REPLAYED_EVENTS);
+  const newestSkipped = changed.sort((a, b) => a - b)[skipped - 1];
+  return { afterRevision: newestSkipped ?? lastEvent, skipped };
 }
 
 async function* events(
   { state }: ServerContext['store'],
   texts: EventTexts,
   signal: AbortSignal,
-  afterRevision: number | undefined,
+  { afterRevision, skipped }: Start,
 ): AsyncGenerator<string, void, void> {
-  yield 'retry: 3000\n\n';
+  // An event of its own: who connects looks at once, at what changed before it listened.
+  yield `retry: 3000\n\nid: ${afterRevision}\nevent: listening\ndata: ${JSON.stringify({ skipped })}\n\n`;
   const changes = state.watch(keyOf('round'), { signal, afterRevision })[Symbol.asyncIterator]();
   let next = changes.next();
   while (!signal.aborted) {

@@ -69,11 +69,15 @@ export class EmbeddedState implements StateStore {
     }
   }
 
+  async lastRevision(): Promise<number> {
+    return this.#revision();
+  }
+
   async *watch(prefix: string, options: WatchOptions = {}): AsyncIterable<StateChange> {
     const range = rangeBelow(requirePrefix(prefix));
     const ends = endsOf(this.settings.closed, options.signal);
     // Removals up to here happened before the watch, and are nothing to somebody who never saw the keys.
-    const started = options.afterRevision === undefined ? this.lastRevision() : 0;
+    const started = options.afterRevision === undefined ? this.#revision() : 0;
     let seen = options.afterRevision ?? 0;
     while (!hasEnded(ends)) {
       const changed = this.changes.signal();
@@ -105,7 +109,7 @@ export class EmbeddedState implements StateStore {
   /** Runs `sql` with the value, the next revision and the time; the revision, if a row was changed. */
   private change(sql: string, value: Uint8Array | null, rest: readonly SqlValue[]): number | undefined {
     const revision = this.database.transaction(() => {
-      const next = this.lastRevision() + 1;
+      const next = this.#revision() + 1;
       if (this.database.run(sql, [value, next, Date.now(), ...rest]) === 0) return undefined;
       this.database.run('UPDATE last_revision SET revision = ?', [next]);
       return next;
@@ -114,7 +118,7 @@ export class EmbeddedState implements StateStore {
     return revision;
   }
 
-  private lastRevision(): number {
+  #revision(): number {
     return this.database.get(revisionRow, 'SELECT revision FROM last_revision')?.revision ?? 0;
   }
 

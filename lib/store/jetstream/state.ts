@@ -68,6 +68,13 @@ export class JetStreamState implements StateStore {
     }
   }
 
+  lastRevision(): Promise<number> {
+    return this.connection.persist('read the last revision', async () => {
+      const { state } = await this.connection.manager.streams.info(this.names.state);
+      return state.last_seq;
+    });
+  }
+
   async *watch(prefix: string, options: WatchOptions = {}): AsyncIterable<StateChange> {
     const started = options.afterRevision === undefined ? await this.lastRevision() : 0;
     const reading = {
@@ -124,13 +131,6 @@ export class JetStreamState implements StateStore {
   private write(key: string, value: Uint8Array, options: WriteOptions): Promise<number | undefined> {
     const location = { stream: this.names.state, subject: this.subjectOf(key) };
     return writeMessage(this.connection, 'store a value', location, value, options);
-  }
-
-  private lastRevision(): Promise<number> {
-    return this.connection.persist('read the last revision', async () => {
-      const { state } = await this.connection.manager.streams.info(this.names.state);
-      return state.last_seq;
-    });
   }
 
   private subjectOf(key: string): string {

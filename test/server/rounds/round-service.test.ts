@@ -97,6 +97,7 @@ describe('rounds that several processes share', () => {
         create: (key, value) => store.state.create(key, value),
         remove: (key, revision) => store.state.remove(key, revision),
         list: (prefix) => store.state.list(prefix),
+        lastRevision: () => store.state.lastRevision(),
         watch: (prefix, options) => store.state.watch(prefix, options),
         update: async (key, value, revision) => {
           if (reachable) return store.state.update(key, value, revision);
