@@ -12,6 +12,7 @@ import type { RoundService } from './rounds/round-service.js';
 import type { RoundConfig } from './rounds/round-settings.js';
 import { readFileRecord } from './rounds/stored-round.js';
 import type { UpdateIntake } from './rounds/update-intake.js';
+import type { Telemetry } from './telemetry/telemetry.js';
 
 export interface ServerContext {
   readonly store: Store;
@@ -21,6 +22,7 @@ export interface ServerContext {
   readonly intake: UpdateIntake;
   readonly health: HealthBook;
   readonly reports: LastReports;
+  readonly telemetry: Telemetry;
   readonly roundConfig: RoundConfig;
 }
 

@@ -23,10 +23,13 @@ import { DEFAULT_ROUND_CONFIG, type RoundConfig } from './rounds/round-settings.
 import { fileRecordSchema } from './rounds/stored-round.js';
 import { SumWorker } from './rounds/sum-worker.js';
 import { UpdateIntake } from './rounds/update-intake.js';
+import { CLIENT_ACCESS, registerClientRoutes } from './routes/clients.js';
+import { CUSTODY_ACCESS, registerCustodyRoutes } from './routes/custody.js';
 import { EVENT_ACCESS, registerEventRoutes } from './routes/events.js';
 import { FLEET_ACCESS, registerFleetRoutes } from './routes/fleet.js';
 import { HEALTH_ACCESS, type ReadinessCheck, registerHealthRoutes } from './routes/health.js';
 import { OPENING_ACCESS, registerOpeningRoutes } from './routes/opening.js';
+import { RECORD_ACCESS, registerRecordRoutes } from './routes/records.js';
 import { RELEASE_ACCESS, registerReleaseRoutes } from './routes/releases.js';
 import { REPORT_ACCESS, registerReportRoutes } from './routes/reports.js';
 import { ROUND_ACCESS, registerRoundRoutes } from './routes/rounds.js';
@@ -34,6 +37,7 @@ import { registerUpdateRoutes, UPDATE_ACCESS } from './routes/updates.js';
 import { registerWorkRoutes, WORK_ACCESS } from './routes/work.js';
 import { changeJson, decodeJson } from './state/json-state.js';
 import { ROSTER_KEY, ROSTER_PREFIX } from './state/keys.js';
+import { Telemetry } from './telemetry/telemetry.js';
 
 export interface ServiceOptions extends Omit<AppOptions, 'access' | 'directory' | 'tokens'> {
   readonly store: StoreOptions;
@@ -57,6 +61,9 @@ export const SERVICE_ACCESS = {
   ...WORK_ACCESS,
   ...EVENT_ACCESS,
   ...REPORT_ACCESS,
+  ...CLIENT_ACCESS,
+  ...RECORD_ACCESS,
+  ...CUSTODY_ACCESS,
 };
 
 /** Several servers may sweep at once; it does no harm. */
@@ -100,9 +107,11 @@ export class Service {
       const app = await createApp({ ...appOptions, access: SERVICE_ACCESS, directory: fleet.keys, tokens });
       const onError = (error: unknown): void => app.log.error({ err: error }, 'in the background');
       const health = new HealthBook(store.state);
+      const telemetry = new Telemetry({ state: store.state, onError });
       const rounds = new RoundService({
         store,
         onError,
+        onChange: (plan, before, after) => telemetry.roundChanged(plan, before, after),
         onEffect: async (_plan, { settings: { key } }, effect) => {
           if (effect.type === 'record-health')
             await health.record({ ...key, observations: effect.observations });
@@ -111,7 +120,8 @@ export class Service {
       const intake = new UpdateIntake(store, policy);
       const index = new RoundIndex(store.state, (plan) => rounds.load(plan));
       const reports = new LastReports(store.state);
-      const context: ServerContext = { store, fleet, rounds, index, intake, health, reports, roundConfig };
+      const parts = { store, fleet, rounds, index, intake, health, reports, telemetry };
+      const context: ServerContext = { ...parts, roundConfig };
       const worker = new SumWorker({
         store,
         rounds,
@@ -120,7 +130,14 @@ export class Service {
         planOf: (plan) => planOf(context, plan),
         leaseMs: roundConfig.sumLeaseMs,
         onError,
-        onSummed: (plan, updates, milliseconds) => app.log.info({ plan, updates, milliseconds }, 'summed'),
+        onSummed: (summed) => {
+          const { plan, updates, milliseconds } = summed;
+          app.log.info({ plan, updates: updates.length, milliseconds }, 'summed');
+          telemetry.summed(summed);
+        },
+      });
+      app.addHook('onResponse', async ({ actor }) => {
+        if (actor?.role === 'client') telemetry.lastSeen.note(actor.id);
       });
       registerHealthRoutes(app, [storeCheck(store)]);
       registerFleetRoutes(app, context);
@@ -131,6 +148,9 @@ export class Service {
       registerWorkRoutes(app, context);
       registerEventRoutes(app, context, { ...DEFAULT_LIMITS, ...appOptions.limits });
       registerReportRoutes(app, context);
+      registerClientRoutes(app, context);
+      registerRecordRoutes(app, context);
+      registerCustodyRoutes(app, context);
       const service = new Service(app, context, worker);
       started = service;
       await service.#shareRoster();
@@ -164,6 +184,7 @@ export class Service {
     clearInterval(this.#resuming);
     await this.#worker.stop();
     await this.context.rounds.close();
+    await this.context.telemetry.close();
     await this.context.store.close();
     return finished;
   }

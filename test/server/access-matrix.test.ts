@@ -47,6 +47,11 @@ const EXPECTED: Readonly<Record<string, readonly Role[] | 'anybody'>> = {
   'PUT /v1/clients/:client/reports/:sequence': ['client'],
   'GET /v1/work': ['client', 'custodian', 'owner'],
   'GET /v1/events': ['client', 'custodian', 'owner', 'operator', 'viewer'],
+  'GET /v1/clients': ['owner', 'operator', 'viewer'],
+  'GET /v1/records': ['owner', 'operator', 'viewer'],
+  'GET /v1/custody': ['owner', 'operator', 'viewer'],
+  'PUT /v1/custody/:custodian': ['custodian'],
+  'PUT /v1/rounds/:plan/opening': ['owner'],
 };
 
 /** Names of things that are not there, so that what is allowed ends in "not found" or the like. */

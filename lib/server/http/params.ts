@@ -21,6 +21,11 @@ function integerParam(maximum: number) {
 /** Index of a chunk of one mebibyte, from 0. */
 export const chunkIndexParam = integerParam(2 ** 20 - 1);
 
+/** How many of a list are wanted. */
+export function limitParam(maximum: number) {
+  return integerParam(maximum).refine((value) => value > 0, { error: 'must be at least 1' });
+}
+
 /** A release's counter. */
 export const counterParam = integerParam(2 ** 32 - 1);
 
@@ -35,5 +40,6 @@ export const planParams = z.strictObject({ plan: fingerprintParam });
 export const updateParams = z.strictObject({ plan: fingerprintParam, fingerprint: fingerprintParam });
 export const chunkParams = z.strictObject({ ...updateParams.shape, chunk: chunkIndexParam });
 export const answerParams = z.strictObject({ plan: fingerprintParam, custodian: idParam });
+export const custodianParams = z.strictObject({ custodian: idParam });
 export const releaseParams = z.strictObject({ counter: counterParam });
 export const reportParams = z.strictObject({ client: idParam, sequence: sequenceParam });

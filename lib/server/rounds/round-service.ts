@@ -21,6 +21,8 @@ export interface RoundServiceOptions {
   readonly store: Store;
   /** Does what a state asks for beside sums and timers; again and again, as long as the state asks for it. */
   readonly onEffect?: (plan: string, state: RoundState, effect: RoundEffect) => Promise<void>;
+  /** After a change is stored, by the process that made it; `before` is absent of a new round. Must not throw. */
+  readonly onChange?: (plan: string, before: RoundState | undefined, after: RoundState) => void;
   /** Takes what goes wrong in the background. */
   readonly onError: (error: unknown) => void;
   readonly now?: () => number;
@@ -77,6 +79,7 @@ export class RoundService {
   async create(plan: string, state: RoundState): Promise<boolean> {
     const revision = await this.#options.store.state.create(keyOf('round', plan), encodeRoundState(state));
     if (revision === undefined) return false;
+    this.#options.onChange?.(plan, undefined, state);
     await this.#follow(plan, state);
     return true;
   }
@@ -167,6 +170,7 @@ export class RoundService {
         else pending.reject(refusal);
       }
       if (state === loaded.state) return;
+      this.#options.onChange?.(plan, loaded.state, state);
       await this.#follow(plan, state);
       return;
     }

@@ -18,6 +18,7 @@ import { type RoundState, sentUpdates } from '../../round/machine/state.js';
 import type { Store, Task } from '../../store/store.js';
 import { type StoredFile, StoredFileSource, storeStream } from '../files/stored-file.js';
 import type { ServedFleet } from '../fleet/fleet.js';
+import { type Summed, type SummedUpdate, summedUpdate } from '../telemetry/round-records.js';
 import { type RoundService, SUM_QUEUE } from './round-service.js';
 import { keepFileRecord } from './stored-round.js';
 import type { UpdateIntake } from './update-intake.js';
@@ -31,8 +32,8 @@ export interface SumWorkerOptions {
   readonly planOf: (plan: string) => Promise<TrustedPlan>;
   readonly leaseMs: number;
   readonly onError: (error: unknown) => void;
-  /** After each sum: the round, updates in the sum, and how long it took. */
-  readonly onSummed?: (plan: string, updates: number, milliseconds: number) => void;
+  /** After each sum, with what the headers of the updates in it say. */
+  readonly onSummed?: (summed: Summed) => void;
 }
 
 /** Names this worker among those of other processes. */
@@ -110,6 +111,7 @@ export class SumWorker {
     const started = performance.now();
     const directory = await mkdtemp(join(tmpdir(), 'tensorguard-sum-'));
     const failures: EnvironmentError[] = [];
+    const headers = new Map<string, SummedUpdate>();
     try {
       const out = join(directory, 'aggregate.tga');
       const trusted = await planOf(plan);
@@ -118,7 +120,7 @@ export class SumWorker {
         policy: fleet.policy,
         aggregatorId: fleet.aggregatorId,
         signing: fleet.signing,
-        updates: this.#files(plan, state, failures),
+        updates: this.#files(plan, state, failures, headers),
         out,
       });
       // An update that could not be read for the time being was left out, and its client did nothing wrong.
@@ -136,7 +138,11 @@ export class SumWorker {
         refused,
         atMs: Date.now(),
       });
-      onSummed?.(plan, accepted.length, performance.now() - started);
+      onSummed?.({
+        ...{ plan, trusted, milliseconds: performance.now() - started },
+        // Where another worker's aggregate counts, an update of it may be one that this worker did not read.
+        updates: accepted.flatMap((fingerprint) => headers.get(fingerprint) ?? []),
+      });
     } catch (caught) {
       // Too few updates, where some could not be read, is the machine's failure as well.
       const error = failures[0] ?? caught;
@@ -172,7 +178,12 @@ export class SumWorker {
   }
 
   /** Named by their fingerprints, so that one that cannot even be read is reported by that. Opened one at a time. */
-  #files(plan: string, state: RoundState, failures: EnvironmentError[]): UpdateFile[] {
+  #files(
+    plan: string,
+    state: RoundState,
+    failures: EnvironmentError[],
+    headers: Map<string, SummedUpdate>,
+  ): UpdateFile[] {
     const { intake, store } = this.#options;
     return sentUpdates(state).map(({ update: { fingerprint } }) => ({
       name: fingerprint,
@@ -180,6 +191,7 @@ export class SumWorker {
         noting(failures, async () => {
           const upload = await intake.find(plan, fingerprint);
           if (upload === undefined) throw lost(fingerprint);
+          headers.set(fingerprint, summedUpdate(upload.envelope));
           const source = new StoredFileSource(store.blobs, upload.file);
           return {
             sizeBytes: source.sizeBytes,

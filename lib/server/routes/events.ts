@@ -1,8 +1,13 @@
-/** Live events (server-sent, WHATWG HTML section 9.2): what changes about rounds, resumable by the store's revisions. */
+/**
+ * Live events (server-sent, WHATWG HTML section 9.2): what changes about rounds, resumable by the store's revisions; and records,
+ * for people alone: whatever agents hear makes them look for work, and robots leave records all the time.
+ */
 import { Readable } from 'node:stream';
+import { recordSchema } from '../../observability/records.js';
 import { decodeRoundState } from '../../round/machine/state.js';
 import type { StateChange, StateStore } from '../../store/store.js';
 import type { AccessTable } from '../auth/access.js';
+import type { Actor } from '../auth/actor.js';
 import type { ServerContext } from '../context.js';
 import type { App } from '../http/app-type.js';
 import { EventStreams } from '../http/event-streams.js';
@@ -10,6 +15,8 @@ import { actorOf } from '../http/gatekeeper.js';
 import type { ServerLimits } from '../http/limits.js';
 import { roundSummary } from '../rounds/round-status.js';
 import { keyOf } from '../rounds/stored-round.js';
+import { decodeJson } from '../state/json-state.js';
+import { RECORD_PREFIX } from '../state/keys.js';
 
 export const EVENT_ACCESS: AccessTable = {
   'GET /v1/events': { allow: ['client', 'custodian', 'owner', 'operator', 'viewer'] },
@@ -31,13 +38,23 @@ class EventTexts {
   of({ key, value, revision }: StateChange & { readonly value: Uint8Array }): string {
     const known = this.#texts.get(revision);
     if (known !== undefined) return known;
-    const plan = key.slice(keyOf('round').length + 1);
-    const data = JSON.stringify(roundSummary(plan, decodeRoundState(value)));
-    const text = `id: ${revision}\nevent: round\ndata: ${data}\n\n`;
+    const text = key.startsWith(`${RECORD_PREFIX}.`)
+      ? recordEvent(key, value)
+      : `id: ${revision}\nevent: round\ndata: ${roundData(key, value)}\n\n`;
     if (this.#texts.size >= MAX_KEPT_EVENTS) this.#texts.delete(this.#texts.keys().next().value as number);
     this.#texts.set(revision, text);
     return text;
   }
+}
+
+function roundData(key: string, value: Uint8Array): string {
+  const plan = key.slice(keyOf('round').length + 1);
+  return JSON.stringify(roundSummary(plan, decodeRoundState(value)));
+}
+
+/** Without an id: records and rounds come by ways of their own, and what a listener names must be behind it on both. */
+function recordEvent(key: string, value: Uint8Array): string {
+  return `event: record\ndata: ${JSON.stringify(decodeJson(recordSchema, key, value))}\n\n`;
 }
 
 export function registerEventRoutes(app: App, { store }: ServerContext, limits: ServerLimits): void {
@@ -45,9 +62,15 @@ export function registerEventRoutes(app: App, { store }: ServerContext, limits: 
   const streams = new EventStreams(limits);
   app.get(
     '/v1/events',
-    { schema: { summary: 'Changes of rounds, as they happen (text/event-stream)', tags: ['rounds'] } },
+    {
+      schema: {
+        summary: 'Changes of rounds, and records for people, as they happen (text/event-stream)',
+        tags: ['rounds'],
+      },
+    },
     async (request, reply) => {
-      const end = streams.open(actorOf(request));
+      const actor = actorOf(request);
+      const end = streams.open(actor);
       const gone = new AbortController();
       reply.raw.once('close', () => {
         gone.abort();
@@ -55,11 +78,18 @@ export function registerEventRoutes(app: App, { store }: ServerContext, limits: 
       });
       const signal = AbortSignal.any([gone.signal, app.closing, AbortSignal.timeout(MAX_STREAM_MS)]);
       const last = Number(request.headers['last-event-id']);
-      const start = await startOf(store.state, Number.isSafeInteger(last) && last > 0 ? last : undefined);
+      const prefixes = watchedBy(actor);
+      const lastEvent = Number.isSafeInteger(last) && last > 0 ? last : undefined;
+      const start = await startOf(store.state, prefixes, lastEvent);
       reply.type('text/event-stream').header('cache-control', 'no-store').header('x-accel-buffering', 'no');
-      return reply.send(Readable.from(events(store, texts, signal, start)));
+      return reply.send(Readable.from(events(store, texts, signal, start, prefixes)));
     },
   );
+}
+
+/** The prefixes of what a caller is told. */
+function watchedBy({ kind }: Actor): readonly string[] {
+  return kind === 'person' ? [keyOf('round'), RECORD_PREFIX] : [keyOf('round')];
 }
 
 interface Start {
@@ -69,13 +99,19 @@ interface Start {
 }
 
 /** Where a listener begins: at the present, or where it was, if that is not too long ago. */
-async function startOf(state: StateStore, lastEvent: number | undefined): Promise<Start> {
+async function startOf(
+  state: StateStore,
+  prefixes: readonly string[],
+  lastEvent: number | undefined,
+): Promise<Start> {
   const present = await state.lastRevision();
   // A revision that is still to come is of a store that was replaced, or of nobody.
   if (lastEvent === undefined || lastEvent > present) return { afterRevision: present, skipped: 0 };
   const changed: number[] = [];
-  for await (const { revision } of state.list(keyOf('round'))) {
-    if (revision > lastEvent) changed.push(revision);
+  for (const prefix of prefixes) {
+    for await (const { revision } of state.list(prefix)) {
+      if (revision > lastEvent) changed.push(revision);
+    }
   }
   const skipped = Math.max(0, changed.length - MAX_REPLAYED_EVENTS);
   const newestSkipped = changed.sort((a, b) => a - b)[skipped - 1];
@@ -87,10 +123,11 @@ async function* events(
   texts: EventTexts,
   signal: AbortSignal,
   { afterRevision, skipped }: Start,
+  prefixes: readonly string[],
 ): AsyncGenerator<string, void, void> {
   // An event of its own: who connects looks at once, at what changed before it listened.
   yield `retry: 3000\n\nid: ${afterRevision}\nevent: listening\ndata: ${JSON.stringify({ skipped })}\n\n`;
-  const changes = state.watch(keyOf('round'), { signal, afterRevision })[Symbol.asyncIterator]();
+  const changes = merged(prefixes.map((prefix) => state.watch(prefix, { signal, afterRevision })));
   let next = changes.next();
   while (!signal.aborted) {
     const beat = new Promise<'beat'>((resolve) => {
@@ -107,4 +144,20 @@ async function* events(
     const { key, value, revision } = result.value;
     if (value !== undefined) yield texts.of({ key, value, revision });
   }
+}
+
+/** What several streams bring, as it comes. Ends with the first of them. */
+async function* merged<T>(streams: readonly AsyncIterable<T>[]): AsyncGenerator<T, void, void> {
+  const iterators = streams.map((stream) => stream[Symbol.asyncIterator]());
+  const coming = iterators.map((iterator, i) => next(iterator, i));
+  for (;;) {
+    const { i, result } = await Promise.race(coming);
+    if (result.done === true) return;
+    coming[i] = next(iterators[i] as AsyncIterator<T>, i);
+    yield result.value;
+  }
+}
+
+async function next<T>(iterator: AsyncIterator<T>, i: number) {
+  return { i, result: await iterator.next() };
 }

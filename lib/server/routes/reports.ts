@@ -20,7 +20,7 @@ function requireNamedByPath(report: RobotReport, path: { client: string; sequenc
   throw new RefusedError('report.other-name', 'The report has another client or number than the path names.');
 }
 
-export function registerReportRoutes(app: App, { reports }: ServerContext): void {
+export function registerReportRoutes(app: App, { reports, telemetry }: ServerContext): void {
   app.put(
     '/v1/clients/:client/reports/:sequence',
     {
@@ -37,7 +37,11 @@ export function registerReportRoutes(app: App, { reports }: ServerContext): void
     async ({ actor, params, body }) => {
       requireOwnId(actor, 'client', params.client);
       requireNamedByPath(body, params);
-      if (await reports.isNew(body)) await reports.keep(body, Date.now());
+      if (await reports.isNew(body)) {
+        const before = await reports.of(body.client);
+        await reports.keep(body, Date.now());
+        telemetry.reported(body, before?.report);
+      }
       return { sequence: body.sequence };
     },
   );

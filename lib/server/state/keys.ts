@@ -8,6 +8,9 @@ export const COHORT_PREFIX = 'cohort';
 export const HEALTH_PREFIX = 'health';
 /** One record a client. */
 export const REPORT_PREFIX = 'report';
+export const RECORD_PREFIX = 'record';
+export const SEEN_PREFIX = 'seen';
+export const CUSTODY_PREFIX = 'custody';
 
 /** A name as one part of a key: ids may hold dots, which separate parts. No two names give the same part. */
 export function keySegment(name: string): string {

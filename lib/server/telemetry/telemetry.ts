@@ -1,0 +1,104 @@
+/** What the service observes: of rounds, robots and custodians, from where it happens to whoever looks. */
+import { randomBytes } from 'node:crypto';
+import type { CustodyStatus } from '../../observability/custody-status.js';
+import type { OpeningReport } from '../../observability/opening-report.js';
+import { RECORD_SCHEMA_VERSION, type RoundOfRecord } from '../../observability/record-fields.js';
+import { privacyRecordOf, ReportDigest } from '../../observability/report-digest.js';
+import type { RobotReport } from '../../observability/robot-report.js';
+import type { RoundState } from '../../round/machine/state.js';
+import type { StateStore } from '../../store/store.js';
+import { CustodyBook } from './custody-book.js';
+import { LastSeen } from './last-seen.js';
+import { RecordBook } from './record-book.js';
+import { Recorder } from './recorder.js';
+import {
+  openingLatency,
+  roundRecord,
+  type Summed,
+  summedCompression,
+  summedLatency,
+} from './round-records.js';
+import { StoredRecords } from './stored-records.js';
+
+export interface TelemetryOptions {
+  readonly state: StateStore;
+  readonly onError: (error: unknown) => void;
+  /** How often what comes in all the time is taken together and stored. */
+  readonly intervalMs?: number;
+  readonly now?: () => number;
+}
+
+const INTERVAL_MS = 60_000;
+
+export class Telemetry {
+  readonly records: RecordBook;
+  readonly recorder: Recorder;
+  readonly custody: CustodyBook;
+  readonly lastSeen: LastSeen;
+  readonly #digest = new ReportDigest(`s${process.pid}-${randomBytes(4).toString('hex')}`);
+  readonly #now: () => number;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(private readonly options: TelemetryOptions) {
+    const { state, onError, intervalMs = INTERVAL_MS, now = Date.now } = options;
+    this.#now = now;
+    this.records = new RecordBook(state);
+    this.recorder = new Recorder(now);
+    this.custody = new CustodyBook(state);
+    this.lastSeen = new LastSeen(state, now);
+    this.recorder.add(
+      new StoredRecords(this.records, {
+        onError,
+        onDropped: (count) => this.recorder.dropped('store', count),
+      }),
+    );
+    this.#timer = setInterval(() => {
+      this.#takeTogether();
+      this.lastSeen.flush().catch(onError);
+    }, intervalMs);
+    this.#timer.unref();
+  }
+
+  roundChanged(plan: string, before: RoundState | undefined, after: RoundState): void {
+    // Between phases it changes with every update: events say that, and counters.
+    const isNew = before?.phase !== after.phase || (before?.close === undefined && after.close !== undefined);
+    if (isNew) this.recorder.put(roundRecord(plan, after, this.#now()));
+  }
+
+  summed(summed: Summed): void {
+    this.recorder.put(summedLatency(summed, this.#now()));
+    const compression = summedCompression(summed, this.#now());
+    if (compression !== undefined) this.recorder.put(compression);
+  }
+
+  opened(round: RoundOfRecord, report: OpeningReport): void {
+    this.recorder.put(openingLatency(round, report, this.#now()));
+  }
+
+  /** @param report one that was not taken before */
+  reported(report: RobotReport, before: RobotReport | undefined): void {
+    this.#digest.add(report);
+    const privacy = privacyRecordOf(report, this.#now());
+    const isOld = JSON.stringify(before?.privacy) === JSON.stringify(report.privacy);
+    if (privacy !== undefined && !isOld) this.recorder.put(privacy);
+  }
+
+  async custodianReported(custodian: string, status: CustodyStatus): Promise<void> {
+    const atMs = this.#now();
+    if (!(await this.custody.put(custodian, status, atMs))) return;
+    const id = `custody.${custodian}.${status.audit.head}`;
+    this.recorder.put({ kind: 'custody', schema: RECORD_SCHEMA_VERSION, id, atMs, custodian, status });
+  }
+
+  /** Writes what was taken. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#takeTogether();
+    await this.lastSeen.flush().catch(this.options.onError);
+    await this.recorder.close();
+  }
+
+  #takeTogether(): void {
+    for (const record of this.#digest.take(this.#now())) this.recorder.put(record);
+  }
+}
