@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { TensorGuardError, UsageError } from '../lib/errors.js';
-import { compareWithPlainAverage } from './demo/comparison.js';
+import { compareWithPlainAverage } from '../lib/trial/plain-comparison.js';
+import { checkRounding } from '../lib/trial/rounding-check.js';
 import { renderDemo } from './demo/report.js';
 import { runDemoRound } from './demo/round.js';
-import { checkRounding } from './demo/rounding-check.js';
 import { makeSyntheticFleetData } from './demo/synthetic-data.js';
 import { describeMachine } from './machine.js';
 

@@ -1,9 +1,10 @@
 /** The demo's figures, for people. */
+
+import type { PlainComparison } from '../../lib/trial/plain-comparison.js';
+import type { RoundingCheck } from '../../lib/trial/rounding-check.js';
 import type { Machine } from '../machine.js';
 import { formatNumber, renderTable } from '../table.js';
-import type { PlainComparison } from './comparison.js';
 import type { DemoFigures } from './round.js';
-import type { RoundingCheck } from './rounding-check.js';
 
 const FP32_BYTES = 4;
 

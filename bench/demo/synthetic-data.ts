@@ -1,16 +1,13 @@
 /** What the demo's robots have trained: a base, and for each robot the base with a random delta of its own. */
 import { join } from 'node:path';
 import { perturbAdapter, writeSyntheticAdapter } from '../../lib/adapter/synthetic.js';
+import type { TrainedAdapters } from '../../lib/trial/deltas.js';
 
 export const ROBOTS = 8;
 
-export interface SyntheticFleetData {
-  /** The adapter that every robot started from. */
-  readonly base: string;
+export interface SyntheticFleetData extends TrainedAdapters {
   /** A delta of an earlier round, which none of the robots sends: what the plan's clip bounds are sized by. */
   readonly earlier: string;
-  /** The robots' trained adapters. */
-  readonly trained: readonly string[];
 }
 
 /** Writes the adapters below `directory`: SmolVLA's LoRA shapes, the same values in every run. */

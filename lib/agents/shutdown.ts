@@ -1,4 +1,5 @@
 /** Ending an agent: what it is doing is finished, and what does not end by itself is given up after a while. */
+import { setMaxListeners } from 'node:events';
 
 /** Less than the 90 s after which systemd kills. */
 const DEFAULT_GRACE_MS = 20_000;
@@ -7,7 +8,10 @@ export class Shutdown {
   readonly #stopping = new AbortController();
   readonly #aborting = new AbortController();
 
-  constructor(private readonly graceMs = DEFAULT_GRACE_MS) {}
+  constructor(private readonly graceMs = DEFAULT_GRACE_MS) {
+    // A process may run many agents, each of which listens several times.
+    setMaxListeners(0, this.#stopping.signal, this.#aborting.signal);
+  }
 
   /** No new step begins. */
   get stopping(): AbortSignal {

@@ -3,6 +3,8 @@
 export interface Output {
   /** The command's result. `lines` are for people, `document` for --json. */
   result(document: Readonly<Record<string, unknown>>, lines: readonly string[]): void;
+  /** A line of a command that tells what it does while it does it: for people only. */
+  say(line: string): void;
   /** Something to know, on stderr. */
   warn(line: string): void;
   /** Shown on a terminal once a command has taken more than a second. */
@@ -33,6 +35,11 @@ export function createOutput(json: boolean): Output {
     result(document, lines) {
       clear();
       process.stdout.write(json ? `${jsonText(document)}\n` : lines.map((line) => `${line}\n`).join(''));
+    },
+    say(line) {
+      if (json) return;
+      clear();
+      process.stdout.write(`${line}\n`);
     },
     warn(line) {
       clear();

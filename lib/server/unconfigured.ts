@@ -9,8 +9,15 @@ import { HEALTH_ACCESS, registerHealthRoutes } from './routes/health.js';
 export interface UnconfiguredOptions extends Pick<AppOptions, 'log' | 'version'> {
   readonly host: string;
   readonly port: number;
-  /** What is missing, and what to do about it. */
-  readonly missing: readonly string[];
+  readonly missing: readonly MissingPart[];
+}
+
+/** What is missing, and what to do about it. */
+export interface MissingPart {
+  /** For the operator, on the server's own terminal and in its log. */
+  readonly advice: string;
+  /** For anybody who asks: it names no path. */
+  readonly publicAdvice: string;
 }
 
 export interface UnconfiguredServer {
@@ -33,18 +40,12 @@ export async function startUnconfigured(options: UnconfiguredOptions): Promise<U
     version,
     ...(log !== undefined && { log }),
   });
-  registerHealthRoutes(app, [
-    {
-      name: 'aggregator',
-      // Paths are the operator's to see, on the server's own terminal; anybody may ask here.
-      missing: async () =>
-        missing.length === 0
-          ? undefined
-          : 'The server has no aggregator that a roster lists. Its log says what to do.',
-    },
-  ]);
+  registerHealthRoutes(
+    app,
+    missing.map(({ publicAdvice }) => ({ name: 'aggregator', missing: async () => publicAdvice })),
+  );
   await app.listen({ host, port });
-  for (const line of missing) app.log.warn(line);
+  for (const { advice } of missing) app.log.warn(advice);
   const address = app.server.address();
   const bound = typeof address === 'object' && address !== null ? address.port : port;
   return { address: `http://${host}:${bound}`, stop: () => shutDown(app) };

@@ -3,7 +3,7 @@
 /** Top first; a folder imports from folders further down. Base files (errors.ts, files.ts) come last. */
 export const LAYERS = [
   ['bin', 'index.ts'],
-  ['cli', 'server', 'agents', 'dashboard'],
+  ['cli', 'trial', 'server', 'agents', 'dashboard'],
   ['round', 'rollout', 'evaluation'],
   ['custody', 'pipeline', 'package', 'store', 'observability'],
   ['lwe', 'adapter', 'privacy', 'policy'],

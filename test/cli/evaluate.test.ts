@@ -65,6 +65,7 @@ describe('evaluate', function () {
       },
       warn: (line) => warnings.push(line),
       progress: () => undefined,
+      say: () => undefined,
       done: () => undefined,
     };
     await evaluateCommand(new Command().exitOverride(), () => output).parseAsync(

@@ -59,6 +59,7 @@ describe('release create and release open', function () {
       },
       warn: () => undefined,
       progress: () => undefined,
+      say: () => undefined,
       done: () => undefined,
     };
     await build(new Command().exitOverride(), () => output).parseAsync([...args], { from: 'user' });

@@ -7,10 +7,11 @@ import { ROSTER_FILE } from '../../custody/role-directory.js';
 import { LOG_LEVELS, type LogLevel, logLevelIn } from '../../policy/environment.js';
 import { readRolePolicy } from '../../round/role-policy.js';
 import { Service } from '../../server/service.js';
-import { startUnconfigured } from '../../server/unconfigured.js';
+import { type MissingPart, startUnconfigured } from '../../server/unconfigured.js';
 import { integerOption } from '../options.js';
 import type { Output } from '../output.js';
 import { addDataOptions, type ServerDataOptions, storeOptionsOf } from '../server-options.js';
+import { tryServer } from '../server-try.js';
 import { packageVersion } from '../version.js';
 
 interface ServerOptions extends ServerDataOptions {
@@ -24,20 +25,39 @@ interface ServerOptions extends ServerDataOptions {
   readonly secondUpdate: 'replace' | 'refuse';
   readonly answerHours?: number;
   readonly logLevel?: LogLevel;
+  readonly try: boolean;
+  readonly once: boolean;
 }
 
+/** What makes no sense of a fleet that is made anew and thrown away. */
+const NOT_WITH_TRY = [
+  'host',
+  'data',
+  'nats',
+  'aggregator',
+  'publicAuthority',
+  'trustProxy',
+  'tlsKey',
+  'tlsCert',
+];
+
+const TRY_ADVICE = 'To see one round first, without any of this: tensorguard-native server --try.';
+
 /** What a round needs and is not there, with what to do about it. */
-function missingParts(aggregator: string): string[] {
+function missingParts(aggregator: string): MissingPart[] {
   if (!existsSync(join(aggregator, KEY_STORE_FILE))) {
-    return [
+    const advice =
       `There is no aggregator in ${aggregator}. Make its keys with: tensorguard-native aggregator init ${aggregator} --id cloud --fleet NAME; ` +
-        'then have the owner enrol it (fleet enroll), and bring the roster here (fleet join).',
-    ];
+      `then have the owner enrol it (fleet enroll), and bring the roster here (fleet join). ${TRY_ADVICE}`;
+    const publicAdvice =
+      'The server has no keys yet. Its log says how to make them (aggregator init, fleet enroll, fleet join).';
+    return [{ advice, publicAdvice }];
   }
   if (!existsSync(join(aggregator, ROSTER_FILE))) {
-    return [
-      `The aggregator in ${aggregator} has no roster. Have the owner enrol it (fleet enroll), then: tensorguard-native fleet join ${aggregator} --roster FILE.`,
-    ];
+    const advice = `The aggregator in ${aggregator} has no roster. Have the owner enrol it (fleet enroll), then: tensorguard-native fleet join ${aggregator} --roster FILE.`;
+    const publicAdvice =
+      'The server has keys and no roster. The owner has to enrol it (fleet enroll), and the roster to be brought here (fleet join).';
+    return [{ advice, publicAdvice }];
   }
   return [];
 }
@@ -69,6 +89,12 @@ export function serverCommand(command: Command, output: () => Output): Command {
         .default('replace'),
     )
     .option('--answer-hours <h>', 'how long custodians have to answer', integerOption(1, 8760))
+    .addOption(
+      new Option('--try', 'make a throw-away fleet on this machine and run one round of it')
+        .default(false)
+        .conflicts(NOT_WITH_TRY),
+    )
+    .option('--once', 'with --try: end after the round, as --json does', false)
     .addOption(new Option('--log-level <level>', 'how much is logged').choices([...LOG_LEVELS]))
     .action(async (options: ServerOptions) => {
       const aggregator = options.aggregator ?? join(options.data, 'aggregator');
@@ -76,15 +102,20 @@ export function serverCommand(command: Command, output: () => Output): Command {
       const log = { level: options.logLevel ?? logLevelIn(process.env), destination: pino.destination(2) };
       const { host, port } = options;
       const out = output();
+      if (options.try) {
+        const level = options.logLevel ?? 'error';
+        const once = options.once || command.optsWithGlobals<{ json?: boolean }>().json === true;
+        return tryServer({ port, once, log: { ...log, level } }, out);
+      }
       const missing = missingParts(aggregator);
       if (missing.length > 0) {
         const unconfigured = await startUnconfigured({ host, port, missing, log, version: packageVersion() });
-        for (const line of missing) out.warn(line);
-        out.result({ address: unconfigured.address, ready: false, missing }, [
+        const advice = missing.map((part) => part.advice);
+        for (const line of advice) out.warn(line);
+        out.result({ address: unconfigured.address, ready: false, missing: advice }, [
           `Listening on ${unconfigured.address}; no round can be run yet.`,
         ]);
-        await stopOnSignals(() => unconfigured.stop());
-        return;
+        return stopOnSignals(() => unconfigured.stop());
       }
       const { policy } = await readRolePolicy(aggregator);
       const service = await Service.start({
@@ -110,6 +141,6 @@ export function serverCommand(command: Command, output: () => Output): Command {
       out.result({ address: service.address, ready: true, fleet, rosterVersion: version }, [
         `Fleet "${fleet}" is served on ${service.address} (roster version ${version}).`,
       ]);
-      await stopOnSignals(() => service.stop());
+      return stopOnSignals(() => service.stop());
     });
 }

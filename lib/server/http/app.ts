@@ -15,6 +15,7 @@ import { notFound, replyWithProblem } from '../problems/replies.js';
 import type { App } from './app-type.js';
 import { requireAuthority } from './authority.js';
 import { answerClientError } from './client-errors.js';
+import { installConnectionEnds } from './connections.js';
 import { installGatekeeper } from './gatekeeper.js';
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.js';
 import { createLogger, type LogOptions, logRequest } from './logging.js';
@@ -53,6 +54,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const app = createInstance(options, limits, tls);
   app.server.maxConnections = limits.maxConnections;
   decorateClosing(app);
+  installConnectionEnds(app, tls !== undefined);
   app.setErrorHandler(replyWithProblem);
   app.setNotFoundHandler(() => {
     throw notFound();

@@ -60,6 +60,45 @@ describe('shutting down', () => {
     expect(await done).to.equal(true);
   });
 
+  it('does not wait for connections that were opened and never used', async () => {
+    const { app } = await createTestServer();
+    const { port } = await listen(app);
+    const sockets = [connectTcp(port, '127.0.0.1'), connectTcp(port, '127.0.0.1')];
+    const closed = sockets.map(
+      (socket) => new Promise<void>((resolve) => socket.on('close', () => resolve())),
+    );
+    // With half a request unread, the end is a reset.
+    for (const socket of sockets) socket.on('error', () => undefined);
+    let accepted = 0;
+    app.server.on('connection', () => {
+      accepted += 1;
+    });
+    await until(() => accepted === 2);
+    // Half of a head, and then nothing: it gets a moment.
+    sockets[1]?.write('GET /healthz HT');
+    const started = performance.now();
+    expect(await shutDown(app, 15_000)).to.equal(true);
+    await Promise.all(closed);
+    expect(performance.now() - started).to.be.lessThan(8000);
+  });
+
+  it('does not wait for the next request of a connection whose stream ends with the server', async () => {
+    const { app, gates } = await createTestServer();
+    const { url } = await listen(app);
+    const before = gates.release;
+    // Its head is sent before the server begins to close, so that it does not say that the connection ends.
+    const stream = await fetch(`${url}/v1/stream`);
+    expect(stream.headers.get('connection')).to.equal('keep-alive');
+    await until(() => gates.release !== before);
+    const started = performance.now();
+    const done = shutDown(app, 15_000);
+    await until(() => app.closing.aborted);
+    gates.release();
+    expect(await stream.text()).to.equal('begun, ended');
+    expect(await done).to.equal(true);
+    expect(performance.now() - started).to.be.lessThan(8000);
+  });
+
   it('cuts off what does not finish in time', async () => {
     const { app, gates } = await createTestServer();
     const { url } = await listen(app);

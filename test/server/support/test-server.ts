@@ -42,6 +42,7 @@ export const TEST_ACCESS: AccessTable = {
   'POST /v1/enrolments': { allow: 'anybody', requestsPerMinute: 5 },
   'GET /v1/failures/:code': { allow: 'anybody' },
   'GET /v1/slow': { allow: 'anybody' },
+  'GET /v1/stream': { allow: 'anybody' },
 };
 
 export const FILE_LIMIT_BYTES = 4 << 20;
@@ -57,7 +58,7 @@ async function sizeOf(body: unknown): Promise<number> {
 export interface Gates {
   /** What /v1/failures/:code throws. */
   readonly failures: Map<string, unknown>;
-  /** Resolves /v1/slow. */
+  /** Resolves /v1/slow and /v1/stream. */
   release: () => void;
 }
 
@@ -97,6 +98,16 @@ function registerTestRoutes(app: App, gates: Gates): void {
       gates.release = resolve;
     });
     return { done: true };
+  });
+  app.get('/v1/stream', async (_request, reply) => {
+    async function* parts() {
+      yield 'begun, ';
+      await new Promise<void>((resolve) => {
+        gates.release = resolve;
+      });
+      yield 'ended';
+    }
+    return reply.type('application/octet-stream').send(Readable.from(parts()));
   });
 }
 

@@ -1,13 +1,13 @@
 /**
  * Whether encrypting, summing and opening changed anything. Which way a value was rounded is secret and drawn afresh, so the
  * opened sums cannot be foretold; but each robot's value went down or up to a level next to it. In the rotated
- * coordinates every opened sum must therefore be an integer of levels between the sums of both.
+ * coordinates every opened sum must therefore be an integer of levels between the sums of both. For plans that send every
+ * coordinate.
  */
-import type { TrustedPlan } from '../../lib/index.js';
-import { sampleKey, signKey } from '../../lib/lwe/streams.js';
-import { rotateAndSample } from '../../lib/pipeline/rotation.js';
-import { elementCount, type ReadDeltas, withDeltas } from './deltas.js';
-import type { SyntheticFleetData } from './synthetic-data.js';
+import type { TrustedPlan } from '../custody/trusted-plan.js';
+import { sampleKey, signKey } from '../lwe/streams.js';
+import { rotateAndSample } from '../pipeline/rotation.js';
+import { elementCount, type ReadDeltas, type TrainedAdapters, withDeltas } from './deltas.js';
 
 export interface RoundingCheck {
   /** Sums that were opened. */
@@ -32,7 +32,7 @@ async function clipFactors(plan: TrustedPlan, deltas: ReadDeltas, robots: number
 
 /** @param average directory of the adapter that the round opened: the base plus the averaged delta */
 export function checkRounding(
-  data: SyntheticFleetData,
+  data: TrainedAdapters,
   plan: TrustedPlan,
   average: string,
 ): Promise<RoundingCheck> {

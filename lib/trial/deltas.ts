@@ -1,7 +1,12 @@
 /** Deltas of adapters, tensor by tensor, read beside the package's own sealing and opening. */
-import { loadPeftAdapter } from '../../lib/adapter/peft.js';
-import type { SafetensorsReader } from '../../lib/adapter/safetensors-reader.js';
-import type { SyntheticFleetData } from './synthetic-data.js';
+import { loadPeftAdapter } from '../adapter/peft.js';
+import type { SafetensorsReader } from '../adapter/safetensors-reader.js';
+
+/** What robots have trained, and what they began with: directories of adapters. */
+export interface TrainedAdapters {
+  readonly base: string;
+  readonly trained: readonly string[];
+}
 
 export interface TensorDeltas {
   /** Of each robot, as it was trained. */
@@ -21,7 +26,7 @@ async function read(tensors: SafetensorsReader, name: string, count: number): Pr
 
 /** @param average directory of the adapter that the round opened: the base plus the averaged delta */
 export async function withDeltas<T>(
-  data: SyntheticFleetData,
+  data: TrainedAdapters,
   average: string,
   work: (deltas: ReadDeltas) => Promise<T>,
 ): Promise<T> {

@@ -1,7 +1,6 @@
 /** The opened average beside the plain one, of the same adapters, computed in the clear and without the pipeline. */
-import type { TrustedPlan } from '../../lib/index.js';
-import { elementCount, withDeltas } from './deltas.js';
-import type { SyntheticFleetData } from './synthetic-data.js';
+import type { TrustedPlan } from '../custody/trusted-plan.js';
+import { elementCount, type TrainedAdapters, withDeltas } from './deltas.js';
 
 export interface PlainComparison {
   readonly values: number;
@@ -18,7 +17,7 @@ export interface PlainComparison {
 
 /** @param average directory of the adapter that the round opened: the base plus the averaged delta */
 export async function compareWithPlainAverage(
-  data: SyntheticFleetData,
+  data: TrainedAdapters,
   plan: TrustedPlan,
   average: string,
 ): Promise<PlainComparison> {
