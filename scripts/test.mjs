@@ -8,6 +8,7 @@ import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { listFiles } from './building/inputs.mjs';
 import { buildNative } from './building/native.mjs';
+import { buildPage } from './building/page.mjs';
 import { runMain } from './building/run.mjs';
 import { buildTypeScript } from './building/typescript.mjs';
 import { closingLine } from './test/closing-line.mjs';
@@ -20,6 +21,7 @@ const MAX_PROCESSES = 4;
 runMain(() => {
   buildNative(root);
   buildTypeScript(root);
+  buildPage(root);
 });
 if (process.exitCode === undefined) process.exitCode = await runTests(process.argv.slice(2));
 

@@ -23,12 +23,14 @@ import { DEFAULT_ROUND_CONFIG, type RoundConfig } from './rounds/round-settings.
 import { fileRecordSchema } from './rounds/stored-round.js';
 import { SumWorker } from './rounds/sum-worker.js';
 import { UpdateIntake } from './rounds/update-intake.js';
+import { CALLER_ACCESS, registerCallerRoutes } from './routes/caller.js';
 import { CLIENT_ACCESS, registerClientRoutes } from './routes/clients.js';
 import { CUSTODY_ACCESS, registerCustodyRoutes } from './routes/custody.js';
 import { EVENT_ACCESS, registerEventRoutes } from './routes/events.js';
 import { FLEET_ACCESS, registerFleetRoutes } from './routes/fleet.js';
 import { HEALTH_ACCESS, type ReadinessCheck, registerHealthRoutes } from './routes/health.js';
 import { OPENING_ACCESS, registerOpeningRoutes } from './routes/opening.js';
+import { PAGE_ACCESS, registerPageRoutes, type ServedPage } from './routes/page.js';
 import { RECORD_ACCESS, registerRecordRoutes } from './routes/records.js';
 import { RELEASE_ACCESS, registerReleaseRoutes } from './routes/releases.js';
 import { REPORT_ACCESS, registerReportRoutes } from './routes/reports.js';
@@ -46,6 +48,8 @@ export interface ServiceOptions extends Omit<AppOptions, 'access' | 'directory' 
   readonly policy: Policy;
   readonly rounds?: Partial<RoundConfig>;
   readonly retention?: RetentionPolicy;
+  /** The dashboard, at `/`; absent: none is served. */
+  readonly page?: ServedPage | undefined;
   readonly host: string;
   readonly port: number;
 }
@@ -53,6 +57,8 @@ export interface ServiceOptions extends Omit<AppOptions, 'access' | 'directory' 
 /** Every route, and who may use it: what is not here, nobody may. */
 export const SERVICE_ACCESS = {
   ...HEALTH_ACCESS,
+  ...PAGE_ACCESS,
+  ...CALLER_ACCESS,
   ...FLEET_ACCESS,
   ...ROUND_ACCESS,
   ...UPDATE_ACCESS,
@@ -94,6 +100,7 @@ export class Service {
       policy,
       rounds: config,
       retention,
+      page,
       host,
       port,
       ...appOptions
@@ -140,6 +147,8 @@ export class Service {
         if (actor?.role === 'client') telemetry.lastSeen.note(actor.id);
       });
       registerHealthRoutes(app, [storeCheck(store)]);
+      registerPageRoutes(app, page);
+      registerCallerRoutes(app, context);
       registerFleetRoutes(app, context);
       registerRoundRoutes(app, context);
       registerUpdateRoutes(app, context);

@@ -5,11 +5,14 @@ import { BearerTokens } from './auth/tokens.js';
 import { type AppOptions, createApp } from './http/app.js';
 import { shutDown } from './http/shutdown.js';
 import { HEALTH_ACCESS, registerHealthRoutes } from './routes/health.js';
+import { PAGE_ACCESS, registerPageRoutes, type ServedPage } from './routes/page.js';
 
 export interface UnconfiguredOptions extends Pick<AppOptions, 'log' | 'version'> {
   readonly host: string;
   readonly port: number;
   readonly missing: readonly MissingPart[];
+  /** The dashboard, which says that too. */
+  readonly page?: ServedPage | undefined;
 }
 
 /** What is missing, and what to do about it. */
@@ -32,9 +35,9 @@ const NO_TOKENS = {
 };
 
 export async function startUnconfigured(options: UnconfiguredOptions): Promise<UnconfiguredServer> {
-  const { host, port, missing, log, version } = options;
+  const { host, port, missing, page, log, version } = options;
   const app = await createApp({
-    access: HEALTH_ACCESS,
+    access: { ...HEALTH_ACCESS, ...PAGE_ACCESS },
     directory: new RosterKeyDirectory(),
     tokens: new BearerTokens(NO_TOKENS),
     version,
@@ -44,6 +47,7 @@ export async function startUnconfigured(options: UnconfiguredOptions): Promise<U
     app,
     missing.map(({ publicAdvice }) => ({ name: 'aggregator', missing: async () => publicAdvice })),
   );
+  registerPageRoutes(app, page);
   await app.listen({ host, port });
   for (const { advice } of missing) app.log.warn(advice);
   const address = app.server.address();

@@ -5,13 +5,15 @@ import { digestInputs, listFiles, readStamp, writeStamp } from './inputs.mjs';
 import { run } from './run.mjs';
 
 const FOLDERS = ['lib', 'bin', 'test', 'bench'];
-const isTypeScript = (file) => file.endsWith('.ts');
+/** What runs in the browser is bundled (page.mjs). */
+const PAGE = 'lib/dashboard/page/';
+const isTypeScript = (file) => file.endsWith('.ts') && !file.startsWith(PAGE);
 
 /** Compiles unless sources, settings and dependencies are those of the last build. */
 export function buildTypeScript(root) {
   const sources = FOLDERS.flatMap((folder) => listFiles(root, folder, isTypeScript));
-  // What the compiler does not copy: a page's HTML and style sheets.
-  const assets = listFiles(root, 'lib', (file) => !isTypeScript(file));
+  // What the compiler does not copy.
+  const assets = listFiles(root, 'lib', (file) => !isTypeScript(file) && !file.startsWith(PAGE));
   const stamp = join(root, 'dist/.inputs');
   const digest = digestInputs(
     root,

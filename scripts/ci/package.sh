@@ -16,7 +16,7 @@ npm pack --silent --ignore-scripts --pack-destination "$scratch" >/dev/null
 tarball=$(ls "$scratch"/tensorguard-native-*.tgz)
 tar -tzf "$tarball" >"$scratch/contents.txt"
 for file in prebuilds/linux-x64/tensorguard-native.glibc.node prebuilds/linux-arm64/tensorguard-native.glibc.node \
-  dist/bin/tensorguard-native.js dist/lib/index.js CMakeLists.txt binding.gyp native/sources.txt; do
+  dist/bin/tensorguard-native.js dist/lib/index.js dist/page/index.html dist/page/page.js CMakeLists.txt binding.gyp native/sources.txt; do
   grep -qx "package/$file" "$scratch/contents.txt" || { echo "[$stage] the tarball lacks $file" >&2; exit 1; }
 done
 if grep -E '^package/(dist/test|test|node_modules|build)/' "$scratch/contents.txt"; then

@@ -52,6 +52,11 @@ const EXPECTED: Readonly<Record<string, readonly Role[] | 'anybody'>> = {
   'GET /v1/custody': ['owner', 'operator', 'viewer'],
   'PUT /v1/custody/:custodian': ['custodian'],
   'PUT /v1/rounds/:plan/opening': ['owner'],
+  'GET /v1/caller': ['client', 'custodian', 'owner', 'operator', 'viewer'],
+  'GET /': 'anybody',
+  'GET /dashboard/page.js': 'anybody',
+  'GET /dashboard/page.css': 'anybody',
+  'GET /dashboard/icon.svg': 'anybody',
 };
 
 /** Names of things that are not there, so that what is allowed ends in "not found" or the like. */

@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import { pino } from 'pino';
 import { KEY_STORE_FILE } from '../../custody/keys/key-vault.js';
 import { ROSTER_FILE } from '../../custody/role-directory.js';
+import { openPage } from '../../dashboard/page-files.js';
 import { LOG_LEVELS, type LogLevel, logLevelIn } from '../../policy/environment.js';
 import { readRolePolicy } from '../../round/role-policy.js';
 import { Service } from '../../server/service.js';
@@ -107,9 +108,12 @@ export function serverCommand(command: Command, output: () => Output): Command {
         const once = options.once || command.optsWithGlobals<{ json?: boolean }>().json === true;
         return tryServer({ port, once, log: { ...log, level } }, out);
       }
+      const page = await openPage();
       const missing = missingParts(aggregator);
       if (missing.length > 0) {
-        const unconfigured = await startUnconfigured({ host, port, missing, log, version: packageVersion() });
+        const unconfigured = await startUnconfigured({
+          ...{ host, port, missing, page, log, version: packageVersion() },
+        });
         const advice = missing.map((part) => part.advice);
         for (const line of advice) out.warn(line);
         out.result({ address: unconfigured.address, ready: false, missing: advice }, [
@@ -122,6 +126,7 @@ export function serverCommand(command: Command, output: () => Output): Command {
         store: await storeOptionsOf(options),
         aggregator,
         policy,
+        page,
         host,
         port,
         version: packageVersion(),
@@ -140,6 +145,7 @@ export function serverCommand(command: Command, output: () => Output): Command {
       const { fleet, version } = service.context.fleet.roster.body;
       out.result({ address: service.address, ready: true, fleet, rosterVersion: version }, [
         `Fleet "${fleet}" is served on ${service.address} (roster version ${version}).`,
+        `Its dashboard is there too, for who has a token: tensorguard-native server token create`,
       ]);
       return stopOnSignals(() => service.stop());
     });

@@ -1,0 +1,3 @@
+/** Paths that several views read. */
+export const CLIENTS_PATH = '/v1/clients';
+export const CUSTODY_PATH = '/v1/custody';

@@ -1,0 +1,3 @@
+export function BreakGlassBanner() {
+  return null;
+}

@@ -1,0 +1,3 @@
+export function EfficiencyView() {
+  return null;
+}

@@ -1,0 +1,3 @@
+export function ReleaseView() {
+  return null;
+}
