@@ -33,8 +33,12 @@ export interface CustodianIdentity {
    */
   readonly epochKey: (epoch: number, what: string) => Promise<SecretBytes>;
   readonly ledger: Ledger;
-  /** Records an act: it is on the disk when this returns, before the act takes effect. */
-  readonly record: (act: 'answer' | 'refuse', detail: ActDetail) => Promise<void>;
+  /** Whether an answer of an epoch, which is in the ledger, is given again: not once the epoch is over. */
+  readonly givesAgain?: (epoch: number) => boolean;
+  /** Records an answer: it is on the disk when this returns, before the act takes effect. */
+  readonly record: (detail: ActDetail) => Promise<void>;
+  /** Records a refusal, or that there were too many to record each, before the error is returned. */
+  readonly refuse: (detail: ActDetail & { readonly code: string }) => Promise<void>;
 }
 
 export interface CustodianAnswer {
@@ -66,9 +70,7 @@ export async function answerRound(
   try {
     return await answerChecked(custodian, plan, aggregate, facts);
   } catch (error) {
-    if (error instanceof TensorGuardError) {
-      await custodian.record('refuse', { ...facts, code: error.code });
-    }
+    if (error instanceof TensorGuardError) await custodian.refuse({ ...facts, code: error.code });
     throw error;
   }
 }
@@ -86,10 +88,14 @@ async function answerChecked(
   const request = { ...roundOf(plan), plan: plan.fingerprint, set: checked.set, updates: checked.updates };
   // Before a key is unlocked for it; the claim itself comes last.
   custodian.ledger.requireAnswerable(request);
+  const stored = custodian.ledger.answerFor(request);
+  if (stored !== undefined && (custodian.givesAgain?.(plan.body.keyEpoch) ?? true)) {
+    return { answer: stored, replayed: true, contributors: checked.updates.length };
+  }
   const sum = await sumOfShares(custodian, listed.index, plan, aggregate);
   try {
     const contributors = checked.updates.length;
-    await custodian.record('answer', { ...facts, set: hex(checked.set), contributors });
+    await custodian.record({ ...facts, set: hex(checked.set), contributors });
     const { answer, replayed } = await custodian.ledger.answerOnce(request, (ledgerHead) =>
       sealAnswer(custodian, listed.index, plan, checked, sum, ledgerHead),
     );

@@ -128,6 +128,16 @@ export class Ledger {
     });
   }
 
+  /** The answer that was stored for a request, if there is one: asking for it spends nothing. @throws as {@link answerOnce} does */
+  answerFor(request: AnswerRequest): Uint8Array | undefined {
+    const updates = requireRequest(request);
+    return this.database.snapshot(() =>
+      this.claimOf(request) === undefined
+        ? undefined
+        : this.storedAnswer(this.earlierClaim(request, updates)),
+    );
+  }
+
   /** The head of the chain, 32 bytes: after the last claim or answer, by this process or another. */
   head(): Uint8Array {
     return this.last().head;

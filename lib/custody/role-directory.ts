@@ -15,12 +15,15 @@ import { openRosterPin } from './roster-pin.js';
 export { ROSTER_FILE } from './roster-archive.js';
 export const LEDGER_FILE = 'ledger.sqlite';
 
-export interface OpenedRole {
+export interface LockedRole {
   readonly id: string;
   readonly store: KeyStore;
-  readonly signing: LocalSigningKey;
   readonly roster: TrustedRoster;
   close(): void;
+}
+
+export interface OpenedRole extends LockedRole {
+  readonly signing: LocalSigningKey;
 }
 
 /**
@@ -46,10 +49,26 @@ export async function openKeyStore(directory: string, role?: Role): Promise<KeyS
  * @throws EnvironmentError `storage.missing`, `container.unreadable`; VerificationError `container.*`
  */
 export async function openRole(directory: string, role: Role): Promise<OpenedRole> {
+  const opened = await openLockedRole(directory, role);
+  try {
+    return { ...opened, signing: await opened.store.signing() };
+  } catch (error) {
+    opened.close();
+    throw error;
+  }
+}
+
+/**
+ * As {@link openRole}, without its signing key: nothing is unwrapped unless the roster changes something.
+ *
+ * @throws as {@link openRole} does
+ */
+export async function openLockedRole(directory: string, role: Role): Promise<LockedRole> {
   const store = await openKeyStore(directory, role);
   try {
     const roster = await followOwnRoster(directory, store);
-    return { id: store.id, store, signing: await store.signing(), roster, close: () => store.close() };
+    store.requireSigning();
+    return { id: store.id, store, roster, close: () => store.close() };
   } catch (error) {
     store.close();
     throw error;

@@ -121,13 +121,9 @@ describe('keys', function () {
     await run(['keys', 'compromise', 'kem-1', ...role(), ...reason]);
     const [shown] = await run(['keys', 'audit', 'show', ...role(), '--after', '3']);
     const entries = shown?.['entries'] as { kind: string; detail: unknown }[];
-    expect(entries.map(({ kind }) => kind)).to.deep.equal([
-      'suspend',
-      'activate',
-      'deactivate',
-      'compromise',
-    ]);
-    expect(entries[0]?.detail).to.deep.equal({ reason: 'a drill' });
+    const moved = entries.filter(({ kind }) => kind !== 'unwrap' && kind !== 'roster');
+    expect(moved.map(({ kind }) => kind)).to.deep.equal(['suspend', 'activate', 'deactivate', 'compromise']);
+    expect(moved[0]?.detail).to.deep.equal({ reason: 'a drill' });
   });
 
   it('destroys by hand nothing that rounds may need, unless it is said twice', async () => {

@@ -71,13 +71,16 @@ describe('a custodian', () => {
     const acts: RecordedAct[] = [];
     const custodian = await fresh();
     const start = custodian.ledger.head();
-    const record: CustodianIdentity['record'] = async (act, detail) => {
-      if (acts.length === 0) expect(custodian.ledger.head()).to.deep.equal(start);
-      acts.push({ act, detail });
+    const recording: Pick<CustodianIdentity, 'record' | 'refuse'> = {
+      record: async (detail) => {
+        expect(custodian.ledger.head()).to.deep.equal(start);
+        acts.push({ act: 'answer', detail });
+      },
+      refuse: async (detail) => void acts.push({ act: 'refuse', detail }),
     };
-    await ask({ ...custodian, record }, aggregate);
+    await ask({ ...custodian, ...recording }, aggregate);
     const other = await round.aggregate(updates.slice(1, 4));
-    await expectRefusal('ledger.round-already-answered', () => ask({ ...custodian, record }, other));
+    await expectRefusal('ledger.round-already-answered', () => ask({ ...custodian, ...recording }, other));
     expect(acts.map(({ act }) => act)).to.deep.equal(['answer', 'refuse']);
     expect(acts[0]?.detail).to.include({
       contributors: 3,

@@ -4,7 +4,7 @@
  * Who can read this process's memory reads its keys: JavaScript copies strings and buffers as it likes. What is shown here is
  * that nothing of ours prints them.
  */
-import { chmod, cp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { inspect } from 'node:util';
 import { expect } from 'chai';
@@ -12,6 +12,7 @@ import { readShareFile } from '../../lib/custody/break-glass/share-files.js';
 import { openCustodian } from '../../lib/custody/custodian-directory.js';
 import { breakGlass, setUpRecovery } from '../../lib/custody/keys/break-glass.js';
 import { KeyStore } from '../../lib/custody/keys/key-store.js';
+import { createLedger } from '../../lib/custody/ledger.js';
 import { openRole } from '../../lib/custody/role-directory.js';
 import { SecretBytes } from '../../lib/custody/secret-bytes.js';
 import {
@@ -286,9 +287,18 @@ describe('the secrets of a fleet', function () {
   });
 
   it('are in nothing that a command says which fails over a file of secrets', async () => {
+    /** Of a custodian that has not answered: it would give its answer again without a key. */
+    const copy = async (directory: string): Promise<void> => {
+      await cp(path(custodian(1)), path(directory), { recursive: true });
+      for (const name of await readdir(path(directory))) {
+        if (name.startsWith('ledger.sqlite')) await rm(join(path(directory), name));
+      }
+      (await createLedger(join(path(directory), 'ledger.sqlite'))).close();
+    };
+    await copy('unanswered');
     const damage = async (index: number, change: (text: string) => string): Promise<string> => {
       const directory = `damaged-${index}`;
-      await cp(path(custodian(1)), path(directory), { recursive: true });
+      await copy(directory);
       const names = await readdir(path(`${directory}/keys`));
       for (const name of names.filter((each) => !each.includes('.recovery.'))) {
         const file = path(`${directory}/keys/${name}`);
@@ -365,7 +375,7 @@ describe('the secrets of a fleet', function () {
             '--plan',
             'R.tgp',
             '--custodian',
-            custodian(1),
+            'unanswered',
             '--key',
             'kem-1',
           ],
@@ -443,7 +453,10 @@ describe('the secrets of a fleet', function () {
       const names = ['', ...(await readdir(directory, { recursive: true }))].filter(find);
       expect(names, what).to.have.length(1);
       await chmod(join(directory, names[0] as string), mode);
-      const error = await expectRefusal(code, async () => (await openCustodian(directory)).close());
+      const error = await expectRefusal(code, async () => {
+        const { custodian, close } = await openCustodian(directory);
+        await custodian.signing.sign('ed25519', bytes32('something to sign')).finally(close);
+      });
       expect(error.message, what).to.match(/chmod [67]00/);
     }
     const share = path('shares/custodian-1.ada.share.json');

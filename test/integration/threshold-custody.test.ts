@@ -270,9 +270,9 @@ describe('threshold custody: four custodians, any three of whom open', function 
       const acts = entries.filter(
         ({ kind, key }) => kind === 'answer' || (kind === 'unwrap' && key === 'kem-1'),
       );
-      // The first unwrapping was for wrapping it anew, by a wrapper that is none: that is on no trail.
-      expect(acts.map(({ kind }) => kind)).to.deep.equal(['unwrap', 'answer', 'unwrap', 'answer']);
-      const rounds = acts.map(({ detail }) => detail['round'] ?? detail['what']);
+      // The first unwrapping was for wrapping it anew, before it served.
+      expect(acts.map(({ kind }) => kind)).to.deep.equal(['unwrap', 'unwrap', 'answer', 'unwrap', 'answer']);
+      const rounds = acts.slice(1).map(({ detail }) => detail['round'] ?? detail['what']);
       expect(rounds[0]).to.equal(rounds[1]);
       expect(new Set(rounds).size).to.equal(2);
     }
@@ -446,6 +446,17 @@ describe('threshold custody: four custodians, any three of whom open', function 
           entries.map((entry) => entry.kind).lastIndexOf(kind),
         );
         expect(order).to.deep.equal([...order].sort((a, b) => a - b));
+      });
+
+      it('gives that answer again without spending another use, and opens no key for it', async () => {
+        const before = (await trailOf(2)).filter(({ kind }) => kind === 'break-glass');
+        const again = glass(['ada', 'emmy']).map((arg) => (arg === answerFile(5, 2) ? 'again.tgs' : arg));
+        const [repeated] = await run(again);
+        expect(repeated).to.deep.include({ replayed: true }).and.not.to.have.property('rotatedTo');
+        expect(await readFile(path('again.tgs'))).to.deep.equal(await readFile(path(answerFile(5, 2))));
+        expect(await openUses()).to.have.length(1);
+        const after = (await trailOf(2)).filter(({ kind }) => kind === 'break-glass');
+        expect(after).to.deep.equal(before);
       });
 
       it('is shown by every status until an officer closes it', async () => {

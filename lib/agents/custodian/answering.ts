@@ -1,11 +1,10 @@
 /** Answering for one set: everything is downloaded first, so that a key is unlocked for moments only. */
 import { join } from 'node:path';
-import { answerRound, type CustodianAnswer } from '../../custody/custodian.js';
+import { answerFiles } from '../../custody/answer-files.js';
+import type { CustodianAnswer } from '../../custody/custodian.js';
 import { openCustodian } from '../../custody/custodian-directory.js';
 import { hex } from '../../custody/fields.js';
-import { readPlanToServe } from '../../custody/role-plan.js';
 import { VerificationError } from '../../errors.js';
-import { openContainer } from '../../package/reader.js';
 import type { AgentDirectory } from '../agent-directory.js';
 import type { FleetApi } from '../api/fleet-api.js';
 import type { ItemOf } from '../api/work-items.js';
@@ -27,14 +26,14 @@ export async function answerFor(
     const aggregateFile = join(temporary, 'aggregate.tga');
     await api.downloadAggregate(plan, aggregateFile);
     try {
-      return { answer: await answerFiles(custodianDirectory, plan, planFile, expected, aggregateFile) };
+      return { answer: await answer(custodianDirectory, plan, planFile, expected, aggregateFile) };
     } catch (refusal) {
       return { refusal };
     }
   });
 }
 
-async function answerFiles(
+async function answer(
   custodianDirectory: string,
   planHex: string,
   planFile: Uint8Array,
@@ -43,19 +42,17 @@ async function answerFiles(
 ): Promise<CustodianAnswer> {
   const opened = await openCustodian(custodianDirectory);
   try {
-    const plan = await readPlanToServe(custodianDirectory, planFile, opened.role.roster);
-    const aggregate = await openContainer(aggregateFile, 'aggregate');
-    try {
-      if (hex(plan.fingerprint) !== planHex || hex(aggregate.fingerprint) !== expected) {
+    return await answerFiles(opened, {
+      plan: planFile,
+      aggregate: aggregateFile,
+      check: ({ plan, aggregate }) => {
+        if (hex(plan) === planHex && hex(aggregate) === expected) return;
         throw new VerificationError(
           'agent.wrong-file',
           `The service gave another plan or aggregate than it asks an answer for (plan ${planHex}). Nothing was answered.`,
         );
-      }
-      return await answerRound(opened.custodian, plan, aggregate);
-    } finally {
-      await aggregate.close();
-    }
+      },
+    });
   } finally {
     opened.close();
   }

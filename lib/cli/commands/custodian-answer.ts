@@ -1,9 +1,7 @@
 import type { Command } from 'commander';
-import { answerRound } from '../../custody/custodian.js';
+import { answerFiles } from '../../custody/answer-files.js';
 import { openCustodian } from '../../custody/custodian-directory.js';
-import { readPlanToServe } from '../../custody/role-plan.js';
 import { replaceFile } from '../../files.js';
-import { openContainer } from '../../package/reader.js';
 import { breakGlassLines } from '../key-lines.js';
 import type { Output } from '../output.js';
 
@@ -26,18 +24,15 @@ export function custodianAnswerCommand(command: Command, output: () => Output): 
       const out = output();
       for (const line of breakGlassLines(role.store)) out.warn(line);
       try {
-        const plan = await readPlanToServe(options.custodian, options.plan, role.roster);
-        const aggregate = await openContainer(aggregatePath, 'aggregate');
-        try {
-          const { answer, replayed, contributors } = await answerRound(custodian, plan, aggregate);
-          await replaceFile(options.out, answer);
-          out.result({ written: options.out, custodian: custodian.id, contributors, replayed }, [
-            `"${custodian.id}" answered for the sum of ${contributors} updates in ${options.out}` +
-              `${replayed ? ' (the answer that was given before).' : '.'}`,
-          ]);
-        } finally {
-          await aggregate.close();
-        }
+        const { answer, replayed, contributors } = await answerFiles(opened, {
+          plan: options.plan,
+          aggregate: aggregatePath,
+        });
+        await replaceFile(options.out, answer);
+        out.result({ written: options.out, custodian: custodian.id, contributors, replayed }, [
+          `"${custodian.id}" answered for the sum of ${contributors} updates in ${options.out}` +
+            `${replayed ? ' (the answer that was given before).' : '.'}`,
+        ]);
       } finally {
         opened.close();
       }

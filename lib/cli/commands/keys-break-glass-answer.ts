@@ -1,18 +1,17 @@
 import type { Command } from 'commander';
+import { answerFiles } from '../../custody/answer-files.js';
 import type { OfficerShare } from '../../custody/break-glass/officer-shares.js';
 import { readShareFile } from '../../custody/break-glass/share-files.js';
-import { answerRound, type CustodianAnswer } from '../../custody/custodian.js';
+import type { CustodianAnswer } from '../../custody/custodian.js';
 import { openCustodian } from '../../custody/custodian-directory.js';
 import { breakGlass } from '../../custody/keys/break-glass.js';
 import { type KeyStore, kemName } from '../../custody/keys/key-store.js';
 import { rotate } from '../../custody/keys/rotation.js';
-import { readPlanToServe } from '../../custody/role-plan.js';
 import { pinnedOwner } from '../../custody/roster-pin.js';
 import type { SecretBytes } from '../../custody/secret-bytes.js';
 import type { TrustedPlan } from '../../custody/trusted-plan.js';
 import { RefusedError } from '../../errors.js';
 import { replaceFile } from '../../files.js';
-import { openContainer } from '../../package/reader.js';
 import { writeEnrolment } from '../../round/enrolment/set-up-member.js';
 import type { Output } from '../output.js';
 
@@ -44,8 +43,8 @@ function unlock(
   { body, fingerprint }: TrustedPlan,
   { key, reason }: AnswerOptions,
   shares: readonly OfficerShare[],
-  epoch: number,
 ): Promise<SecretBytes> {
+  const epoch = body.keyEpoch;
   if (key !== kemName(epoch)) {
     throw new RefusedError(
       'break-glass.other-key',
@@ -85,43 +84,42 @@ export function keysBreakGlassAnswerCommand(command: Command, output: () => Outp
     .requiredOption('--out <file>', 'the answer to write (.tgs)')
     .action(async (aggregatePath: string, options: AnswerOptions) => {
       const out = output();
-      const { custodian, role, close } = await openCustodian(options.custodian);
+      const opened = await openCustodian(options.custodian);
+      const { custodian, role } = opened;
       try {
-        const plan = await readPlanToServe(options.custodian, options.plan, role.roster);
-        const aggregate = await openContainer(aggregatePath, 'aggregate');
+        let unlocked = false;
+        let rotatedTo: string | undefined;
+        let answered: CustodianAnswer;
         try {
-          let opened = false;
-          let rotatedTo: string | undefined;
-          let answered: CustodianAnswer;
-          try {
-            answered = await withShares(options.shares, (shares) => {
-              const epochKey = async (epoch: number): Promise<SecretBytes> => {
-                const secret = await unlock(role.store, plan, options, shares, epoch);
-                opened = true;
+          answered = await withShares(options.shares, (shares) =>
+            answerFiles(opened, {
+              plan: options.plan,
+              aggregate: aggregatePath,
+              epochKey: async (plan) => {
+                const secret = await unlock(role.store, plan, options, shares);
+                unlocked = true;
                 return secret;
-              };
-              return answerRound({ ...custodian, epochKey }, plan, aggregate);
-            });
-            await replaceFile(options.out, answered.answer);
-          } finally {
-            // Whatever became of the answer: the key was out.
-            if (opened) rotatedTo = await replaceKey(role.store, options, out);
-          }
-          const { replayed, contributors } = answered;
-          out.result(
-            {
-              ...{ written: options.out, custodian: custodian.id, contributors, replayed },
-              ...(rotatedTo !== undefined && { rotatedTo }),
-            },
-            [
-              `"${custodian.id}" answered for the sum of ${contributors} updates in ${options.out}, by break-glass.`,
-            ],
+              },
+            }),
           );
+          await replaceFile(options.out, answered.answer);
         } finally {
-          await aggregate.close();
+          // Whatever became of the answer: the key was out.
+          if (unlocked) rotatedTo = await replaceKey(role.store, options, out);
         }
+        const { replayed, contributors } = answered;
+        out.result(
+          {
+            ...{ written: options.out, custodian: custodian.id, contributors, replayed },
+            ...(rotatedTo !== undefined && { rotatedTo }),
+          },
+          [
+            `"${custodian.id}" answered for the sum of ${contributors} updates in ${options.out}` +
+              (replayed ? ' (the answer that was given before: no key was opened).' : ', by break-glass.'),
+          ],
+        );
       } finally {
-        close();
+        opened.close();
       }
     });
 }

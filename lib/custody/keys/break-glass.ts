@@ -148,7 +148,7 @@ export async function breakGlass(store: KeyStore, request: BreakGlassRequest): P
   }
   const copy = vault.files.read(row.recovery_file);
   const recoverySeed = await combineShares(description, request.shares).catch(async (error: unknown) => {
-    if (error instanceof TensorGuardError) await store.record('refuse', { ...facts, code: error.code }, key);
+    if (error instanceof TensorGuardError) await store.refuse({ ...facts, code: error.code }, key);
     throw error;
   });
   try {

@@ -17,6 +17,7 @@ import type { KeyPurpose, KeyRow, Role } from './key-rows.js';
 import { type KeyState, PERMITTED, requireTransition, wayToDestruction } from './key-states.js';
 import { KeyVault, secretFilesIn, type WrappedSecret, wrapperConfigText } from './key-vault.js';
 import { recoveryEntry, sealRecovery } from './recovery-files.js';
+import { recordRefusal } from './refusals.js';
 import { bindSecret } from './secret-binding.js';
 
 export interface KeyRecord {
@@ -199,6 +200,11 @@ export class KeyStore {
     return this.vault.signing();
   }
 
+  /** Unlocks nothing. @throws RefusedError `key.not-active` where {@link signing} does */
+  requireSigning(): void {
+    this.vault.requireSigning();
+  }
+
   /** A client's PRF key; the caller wipes it. */
   prf(): Promise<SecretBytes> {
     return this.#unlock(this.vault.row('prf'), 'prf');
@@ -214,7 +220,7 @@ export class KeyStore {
     const row = this.vault.row(name);
     const floor = this.vault.epochFloor();
     if ((row.epoch ?? 0) < floor) {
-      await this.record('refuse', { code: 'key.epoch-refused', what }, name);
+      await this.refuse({ code: 'key.epoch-refused', what }, name);
       throw new RefusedError(
         'key.epoch-refused',
         `This key store was restored: it opens nothing of an epoch below ${floor}, of which it may have forgotten answers.`,
@@ -300,8 +306,13 @@ export class KeyStore {
   }
 
   /** Records an act, before it takes effect: it is on the disk when this returns. */
-  async record(kind: AuditKind, detail: AuditDetail, key?: string): Promise<void> {
+  async record(kind: Exclude<AuditKind, 'refuse'>, detail: AuditDetail, key?: string): Promise<void> {
     await this.vault.commit([{ kind, detail, ...(key !== undefined && { key }) }]);
+  }
+
+  /** Records a refusal, before its error is returned; of many with one code, the first few of an hour. */
+  refuse(detail: AuditDetail & { readonly code: string }, key?: string): Promise<void> {
+    return recordRefusal(this.vault, detail, key);
   }
 
   auditHead(): AuditHead {
@@ -382,7 +393,7 @@ export class KeyStore {
 
   async #unlock(row: KeyRow, what: string): Promise<SecretBytes> {
     if (!PERMITTED[row.state].process) {
-      await this.record('refuse', { code: 'key.state-refuses', state: row.state, what }, row.name);
+      await this.refuse({ code: 'key.state-refuses', state: row.state, what }, row.name);
       throw new RefusedError(
         'key.state-refuses',
         `Key "${row.name}" is ${row.state} and opens nothing. ${ADVICE[row.state] ?? ''}`.trimEnd(),

@@ -161,8 +161,14 @@ export class KeyVault {
 
   /** The role's signing key, for what it says to others. @throws RefusedError `key.not-active`; `wrapper.*` */
   async signing(): Promise<LocalSigningKey> {
+    this.requireSigning();
+    return this.#auditKey();
+  }
+
+  /** Unlocks nothing. @throws RefusedError `key.not-active` where {@link signing} does */
+  requireSigning(): void {
     const { state } = this.row('signing');
-    if (PERMITTED[state].protect) return this.#auditKey();
+    if (PERMITTED[state].protect) return;
     throw new RefusedError(
       'key.not-active',
       `The signing key in ${this.directory} is ${state}: it signs nothing but the audit trail.`,
@@ -171,8 +177,9 @@ export class KeyVault {
 
   /**
    * The same key, for the trail alone, in whatever state: a suspended one could not become active again otherwise, and the
-   * keys of a role whose signing key is compromised could not be destroyed. Unwrapped once, which is the first thing that it
-   * signs.
+   * keys of a role whose signing key is compromised could not be destroyed. Unwrapped once a process. No entry can be there
+   * before, since this is the key that signs entries: that it was unwrapped is the first thing that it signs, and on the disk
+   * before it signs anything else.
    */
   #auditKey(): Promise<LocalSigningKey> {
     this.#signing ??= this.#unlockSigning().catch((error: unknown) => {
@@ -188,10 +195,9 @@ export class KeyVault {
     this.shredUnreferenced();
   }
 
-  /** Records that a key is unwrapped, before it is. A key that rests in the clear is read by whoever can read the file. */
+  /** Records that a key is unwrapped, before it is. */
   async recordUnwrap(row: KeyRow, what: string): Promise<void> {
-    const { kind, id } = (await this.wrapper()).describe();
-    if (kind === 'none') return;
+    const { id } = (await this.wrapper()).describe();
     await this.commit([{ kind: 'unwrap', key: row.name, detail: { wrapper: id, what } }]);
   }
 
@@ -276,12 +282,10 @@ export class KeyVault {
         `The signing key in ${this.directory} is not the one that the key store was made with.`,
       );
     }
-    const { kind, id } = (await this.wrapper()).describe();
-    if (kind !== 'none') {
-      await this.trail.append(signing, [
-        { kind: 'unwrap', key: row.name, detail: { wrapper: id, what: 'sign' } },
-      ]);
-    }
+    const { id } = (await this.wrapper()).describe();
+    await this.trail.append(signing, [
+      { kind: 'unwrap', key: row.name, detail: { wrapper: id, what: 'sign' } },
+    ]);
     return signing;
   }
 }

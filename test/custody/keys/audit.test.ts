@@ -7,7 +7,7 @@ import { KeyStore } from '../../../lib/custody/keys/key-store.js';
 import { expectRefusal } from '../../support/refusals.js';
 import { newStore } from './support/stores.js';
 
-/** A store with a few entries, its head exported after the fourth. */
+/** A store with a few entries, its head exported after the fifth. */
 async function trail(): Promise<{ readonly directory: string; readonly head: SignedHead }> {
   const { directory, store } = await newStore();
   await store.createKem(2, 'pre-activation');
@@ -15,7 +15,7 @@ async function trail(): Promise<{ readonly directory: string; readonly head: Sig
   const head = await store.exportAuditHead();
   await store.transition('kem-1', 'deactivated', 'test');
   await store.record('answer', { round: 'round 1', plan: 'ab' });
-  await store.record('refuse', { code: 'custodian.bad-share' });
+  await store.refuse({ code: 'custodian.bad-share' });
   store.close();
   return { directory, head };
 }
@@ -41,7 +41,7 @@ describe('an audit trail', () => {
   it('is whole when nobody touched it, and reaches the head that was exported', async () => {
     const { directory, head } = await trail();
     const whole = await verdict(directory, [head]);
-    expect(whole).to.include({ entries: 7 }).and.not.to.have.property('bad');
+    expect(whole).to.include({ entries: 8 }).and.not.to.have.property('bad');
     requireWhole(whole);
   });
 
@@ -53,30 +53,30 @@ describe('an audit trail', () => {
   const edits: [what: string, sequence: number, ...statements: string[]][] = [
     [
       'a changed detail',
-      6,
-      `UPDATE audit_entry SET detail = '{"plan":"ab","round":"round 2"}' WHERE sequence = 6`,
+      7,
+      `UPDATE audit_entry SET detail = '{"plan":"ab","round":"round 2"}' WHERE sequence = 7`,
     ],
-    ['a changed kind', 7, "UPDATE audit_entry SET kind = 'answer' WHERE sequence = 7"],
+    ['a changed kind', 8, "UPDATE audit_entry SET kind = 'answer' WHERE sequence = 8"],
     ['a changed time', 2, 'UPDATE audit_entry SET time_ms = time_ms + 1 WHERE sequence = 2'],
-    ['another key named', 3, "UPDATE audit_entry SET key = 'kem-1' WHERE sequence = 3"],
-    ['a deleted entry', 6, 'DELETE FROM audit_entry WHERE sequence = 6'],
+    ['another key named', 4, "UPDATE audit_entry SET key = 'kem-1' WHERE sequence = 4"],
+    ['a deleted entry', 7, 'DELETE FROM audit_entry WHERE sequence = 7'],
     [
       'a deleted entry, the others moved up',
-      6,
-      'DELETE FROM audit_entry WHERE sequence = 6',
-      'UPDATE audit_entry SET sequence = 6 WHERE sequence = 7',
+      7,
+      'DELETE FROM audit_entry WHERE sequence = 7',
+      'UPDATE audit_entry SET sequence = 7 WHERE sequence = 8',
     ],
     [
       'two entries in another order',
-      6,
-      'UPDATE audit_entry SET sequence = 99 WHERE sequence = 6',
-      'UPDATE audit_entry SET sequence = 6 WHERE sequence = 7',
-      'UPDATE audit_entry SET sequence = 7 WHERE sequence = 99',
+      7,
+      'UPDATE audit_entry SET sequence = 99 WHERE sequence = 7',
+      'UPDATE audit_entry SET sequence = 7 WHERE sequence = 8',
+      'UPDATE audit_entry SET sequence = 8 WHERE sequence = 99',
     ],
     [
       'a signature of another entry',
-      7,
-      'UPDATE audit_entry SET signatures = (SELECT signatures FROM audit_entry WHERE sequence = 6) WHERE sequence = 7',
+      8,
+      'UPDATE audit_entry SET signatures = (SELECT signatures FROM audit_entry WHERE sequence = 7) WHERE sequence = 8',
     ],
   ];
   for (const [what, sequence, ...statements] of edits) {
@@ -91,19 +91,19 @@ describe('an audit trail', () => {
 
   it('shows that its end was cut off against a head that was exported, and not without', async () => {
     const { directory, head } = await trail();
-    tamper(directory, 'DELETE FROM audit_entry WHERE sequence > 5');
+    tamper(directory, 'DELETE FROM audit_entry WHERE sequence > 6');
     expect((await verdict(directory, [head])).bad).to.equal(undefined);
     const store = await KeyStore.open(directory);
     const later = await store.exportAuditHead();
     store.close();
     tamper(
       directory,
-      'DELETE FROM audit_entry WHERE sequence > 4',
+      'DELETE FROM audit_entry WHERE sequence > 5',
       "UPDATE key SET state = 'active', entry = 1 WHERE name = 'kem-1'",
     );
     expect((await verdict(directory)).bad).to.equal(undefined);
     const found = await verdict(directory, [later]);
-    expect(found.bad?.sequence).to.equal(5);
+    expect(found.bad?.sequence).to.equal(6);
     expect(found.bad?.reason).to.include('cut off');
   });
 
@@ -111,7 +111,7 @@ describe('an audit trail', () => {
     const { directory } = await trail();
     tamper(directory, "UPDATE key SET state = 'active' WHERE name = 'kem-1'");
     const found = await verdict(directory);
-    expect(found.bad?.sequence).to.equal(5);
+    expect(found.bad?.sequence).to.equal(6);
     expect(found.bad?.reason).to.include('kem-1').and.to.include('deactivated');
   });
 
@@ -134,9 +134,9 @@ describe('an audit trail', () => {
   ]) {
     it(`names an entry whose ${column} is none (${value}) as the first bad one`, async () => {
       const { directory } = await trail();
-      tamper(directory, `UPDATE audit_entry SET ${column} = '${value}' WHERE sequence = 6`);
+      tamper(directory, `UPDATE audit_entry SET ${column} = '${value}' WHERE sequence = 7`);
       const found = await verdict(directory);
-      expect(found.bad?.sequence).to.equal(6);
+      expect(found.bad?.sequence).to.equal(7);
       expect(found.bad?.reason).to.include('no entry');
     });
   }
@@ -145,8 +145,8 @@ describe('an audit trail', () => {
     const { directory } = await trail();
     tamper(directory, "UPDATE key SET public_key = zeroblob(1216) WHERE name = 'kem-2'");
     const found = await verdict(directory);
-    // Signing key and first KEM key are entries 1 and 2.
-    expect(found.bad?.sequence).to.equal(3);
+    // Signing key and first KEM key are entries 1 and 2, the unwrapping of the former is 3.
+    expect(found.bad?.sequence).to.equal(4);
     expect(found.bad?.reason).to.include('kem-2').and.to.include('public key');
   });
 
@@ -157,12 +157,13 @@ describe('an audit trail', () => {
     expect((await verdict(directory)).bad).to.equal(undefined);
     for (const floor of [0, 6]) {
       tamper(directory, `UPDATE store SET epoch_floor = ${floor}`);
-      expect((await verdict(directory)).bad, String(floor)).to.include({ sequence: 3 });
+      expect((await verdict(directory)).bad, String(floor)).to.include({ sequence: 4 });
     }
   });
 
   it('takes no entry that it could not read again', async () => {
     const { directory, store } = await newStore();
+    await store.signing();
     const head = store.auditHead();
     await expectRefusal('audit.detail-too-long', () =>
       store.transition('kem-1', 'suspended', 'x'.repeat(17_000)),
@@ -195,12 +196,12 @@ describe('an audit trail', () => {
     const { directory, head } = await trail();
     tamper(
       directory,
-      'DELETE FROM audit_entry WHERE sequence > 3',
+      'DELETE FROM audit_entry WHERE sequence > 4',
       "UPDATE key SET state = 'active', entry = 1 WHERE name = 'kem-1'",
-      "UPDATE key SET state = 'pre-activation', entry = 3 WHERE name = 'kem-2'",
+      "UPDATE key SET state = 'pre-activation', entry = 4 WHERE name = 'kem-2'",
     );
     const store = await KeyStore.open(directory);
-    for (let i = 0; i < 3; i += 1) await store.record('refuse', { code: 'rewritten' });
+    for (let i = 0; i < 3; i += 1) await store.record('answer', { round: 'rewritten' });
     store.close();
     expect((await verdict(directory)).bad).to.equal(undefined);
     expect((await verdict(directory, [head])).bad?.reason).to.include('rewritten');
@@ -210,9 +211,9 @@ describe('an audit trail', () => {
     const { directory, store } = await newStore();
     const second = await KeyStore.open(directory);
     await Promise.all(
-      [store, second, store, second].map((each, i) => each.record('refuse', { code: `race ${i}` })),
+      [store, second, store, second].map((each, i) => each.record('answer', { round: `race ${i}` })),
     );
-    expect((await store.verifyAudit()).entries).to.equal(6);
+    expect((await store.verifyAudit()).entries).to.equal(8);
     expect((await store.verifyAudit()).bad).to.equal(undefined);
     second.close();
     store.close();

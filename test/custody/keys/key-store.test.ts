@@ -151,7 +151,7 @@ describe('a signing key in a key store', () => {
     expect((await again.verifyAudit()).bad).to.equal(undefined);
     again.close();
     const last = await KeyStore.open(directory);
-    await expectRefusal('key.no-secret', () => last.record('refuse', { code: 'test' }));
+    await expectRefusal('key.no-secret', () => last.refuse({ code: 'test' }));
     last.close();
   });
 });

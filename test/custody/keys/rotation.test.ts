@@ -58,7 +58,7 @@ describe('the rotation of a KEM key', () => {
       ['kem-1', 'active'],
       ['kem-2', 'pre-activation'],
     ]);
-    const made = store.vault.trail.entries(2);
+    const made = store.vault.trail.entries(3);
     expect(made.map(({ kind, key, detail }) => [kind, key, detail['epoch']])).to.deep.equal([
       ['rotate', undefined, 2],
       ['create', 'kem-2', 2],

@@ -29,8 +29,11 @@ export function custodianOf(
       if (epoch !== EPOCH) throw noEpochKey(id, epoch);
       return lend(kem);
     },
-    record: async (act, detail) => {
-      acts.push({ act, detail });
+    record: async (detail) => {
+      acts.push({ act: 'answer', detail });
+    },
+    refuse: async (detail) => {
+      acts.push({ act: 'refuse', detail });
     },
   };
 }

@@ -1,14 +1,13 @@
 /** Things done with a key store, each as its command does it. */
+
+import { answerFiles } from '../../../../lib/custody/answer-files.js';
 import { readShareFile } from '../../../../lib/custody/break-glass/share-files.js';
-import { answerRound } from '../../../../lib/custody/custodian.js';
 import { openCustodian } from '../../../../lib/custody/custodian-directory.js';
 import { breakGlass } from '../../../../lib/custody/keys/break-glass.js';
 import { KeyStore, type NewKeyStore } from '../../../../lib/custody/keys/key-store.js';
 import { rotate } from '../../../../lib/custody/keys/rotation.js';
-import { readPlanToServe } from '../../../../lib/custody/role-plan.js';
 import type { WrapperConfig } from '../../../../lib/custody/wrappers/wrapper-config.js';
 import { replaceFile } from '../../../../lib/files.js';
-import { openContainer } from '../../../../lib/package/reader.js';
 import { bytes32 } from '../../support/bytes.js';
 
 export type KeysAct =
@@ -27,20 +26,14 @@ type Begin = () => void;
 /** Answers as `custodian answer` does. */
 async function answer(
   directory: string,
-  { plan: planFile, aggregate: aggregateFile, out }: Extract<KeysAct, { act: 'answer' }>,
+  { plan, aggregate, out }: Extract<KeysAct, { act: 'answer' }>,
   begin: Begin,
 ): Promise<void> {
   const opened = await openCustodian(directory);
   try {
     begin();
-    const plan = await readPlanToServe(directory, planFile, opened.role.roster);
-    const aggregate = await openContainer(aggregateFile, 'aggregate');
-    try {
-      const { answer: bytes } = await answerRound(opened.custodian, plan, aggregate);
-      await replaceFile(out, bytes);
-    } finally {
-      await aggregate.close();
-    }
+    const { answer: bytes } = await answerFiles(opened, { plan, aggregate });
+    await replaceFile(out, bytes);
   } finally {
     opened.close();
   }
