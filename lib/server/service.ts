@@ -29,6 +29,7 @@ import { CUSTODY_ACCESS, registerCustodyRoutes } from './routes/custody.js';
 import { EVENT_ACCESS, registerEventRoutes } from './routes/events.js';
 import { FLEET_ACCESS, registerFleetRoutes } from './routes/fleet.js';
 import { HEALTH_ACCESS, type ReadinessCheck, registerHealthRoutes } from './routes/health.js';
+import { METRICS_ACCESS, registerMetricsRoutes } from './routes/metrics.js';
 import { OPENING_ACCESS, registerOpeningRoutes } from './routes/opening.js';
 import { PAGE_ACCESS, registerPageRoutes, type ServedPage } from './routes/page.js';
 import { RECORD_ACCESS, registerRecordRoutes } from './routes/records.js';
@@ -70,6 +71,7 @@ export const SERVICE_ACCESS = {
   ...CLIENT_ACCESS,
   ...RECORD_ACCESS,
   ...CUSTODY_ACCESS,
+  ...METRICS_ACCESS,
 };
 
 /** Several servers may sweep at once; it does no harm. */
@@ -114,7 +116,7 @@ export class Service {
       const app = await createApp({ ...appOptions, access: SERVICE_ACCESS, directory: fleet.keys, tokens });
       const onError = (error: unknown): void => app.log.error({ err: error }, 'in the background');
       const health = new HealthBook(store.state);
-      const telemetry = new Telemetry({ state: store.state, onError });
+      const telemetry = new Telemetry({ state: store.state, version: appOptions.version, onError });
       const rounds = new RoundService({
         store,
         onError,
@@ -143,8 +145,10 @@ export class Service {
           telemetry.summed(summed);
         },
       });
-      app.addHook('onResponse', async ({ actor }) => {
+      app.addHook('onResponse', async ({ actor, method, routeOptions }, { statusCode, elapsedTime }) => {
         if (actor?.role === 'client') telemetry.lastSeen.note(actor.id);
+        const route = routeOptions.url ?? 'none';
+        telemetry.metrics.request({ method, route, status: statusCode, seconds: elapsedTime / 1000 });
       });
       registerHealthRoutes(app, [storeCheck(store)]);
       registerPageRoutes(app, page);
@@ -160,6 +164,7 @@ export class Service {
       registerClientRoutes(app, context);
       registerRecordRoutes(app, context);
       registerCustodyRoutes(app, context);
+      registerMetricsRoutes(app, context);
       const service = new Service(app, context, worker);
       started = service;
       await service.#shareRoster();

@@ -32,7 +32,18 @@ need() {
   fi
   echo "[$stage] installing ${missing[*]}"
   apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive quietly "$scratch/apt.log" apt-get install -y --no-install-recommends "${missing[@]}"
+  without_services env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y --no-install-recommends "${missing[@]}"
+}
+
+# Runs a command of apt. Daemons that packages bring are not started: stages run their own, on ports of their own.
+without_services() {
+  local policy=/usr/sbin/policy-rc.d status=0
+  [ ! -e "$policy" ] || policy=
+  [ -z "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"; }
+  quietly "$scratch/apt.log" "$@" || status=$?
+  [ -z "$policy" ] || rm -f "$policy"
+  return "$status"
 }
 
 # build_here TARGET: one of the programs of test/native, beside the addon and from the same objects. Leaves it as

@@ -57,6 +57,7 @@ const EXPECTED: Readonly<Record<string, readonly Role[] | 'anybody'>> = {
   'GET /dashboard/page.js': 'anybody',
   'GET /dashboard/page.css': 'anybody',
   'GET /dashboard/icon.svg': 'anybody',
+  'GET /metrics': ['operator', 'viewer'],
 };
 
 /** Names of things that are not there, so that what is allowed ends in "not found" or the like. */

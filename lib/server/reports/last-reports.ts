@@ -7,7 +7,8 @@ import { RefusedError } from '../../errors.js';
 import { type RobotReport, robotReportSchema } from '../../observability/robot-report.js';
 import { unixMsSchema } from '../../package/messages/common.js';
 import type { StateStore } from '../../store/store.js';
-import { changeJson, listJson, readJson } from '../state/json-state.js';
+import { IndexedValues } from '../state/indexed-values.js';
+import { changeJson, readJson } from '../state/json-state.js';
 import { keySegment, REPORT_PREFIX } from '../state/keys.js';
 
 export const receivedReportSchema = z.strictObject({
@@ -23,7 +24,11 @@ function keyOf(client: string): string {
 }
 
 export class LastReports {
-  constructor(private readonly state: StateStore) {}
+  readonly #index: IndexedValues<ReceivedReport>;
+
+  constructor(private readonly state: StateStore) {
+    this.#index = new IndexedValues<ReceivedReport>(state, receivedReportSchema, REPORT_PREFIX);
+  }
 
   async of(client: string): Promise<ReceivedReport | undefined> {
     return (await readJson(this.state, receivedReportSchema, keyOf(client)))?.value;
@@ -31,10 +36,7 @@ export class LastReports {
 
   /** The last report of every client that ever sent one, revoked clients included; in any order. */
   async list(): Promise<ReceivedReport[]> {
-    const reports: ReceivedReport[] = [];
-    for await (const { value } of listJson(this.state, receivedReportSchema, REPORT_PREFIX))
-      reports.push(value);
-    return reports;
+    return [...(await this.#index.read()).values()].map(({ value }) => value);
   }
 
   /**

@@ -35,13 +35,14 @@ export async function clientViews(context: ServerContext, clients: Clients): Pro
     nextRounds.set(policy, Math.max(nextRounds.get(policy) ?? 0, round + 1));
   }
   const seen = await telemetry.lastSeen.all();
+  const lastReports = new Map((await reports.list()).map((each) => [each.report.client, each]));
   return Promise.all(
     clients.map(async ({ id, status }) => {
       const known = await Promise.all(
         [...nextRounds].map(async ([policy, round]) => ({ policy, round, of: await health.of(policy, id) })),
       );
       const lastSeenMs = seen.get(id);
-      const lastReport = await reports.of(id);
+      const lastReport = lastReports.get(id);
       return {
         client: id,
         standing: status,

@@ -1,11 +1,13 @@
 /** What the service observes: of rounds, robots and custodians, from where it happens to whoever looks. */
 import { randomBytes } from 'node:crypto';
 import type { CustodyStatus } from '../../observability/custody-status.js';
+import { FleetMetrics } from '../../observability/fleet-metrics.js';
 import type { OpeningReport } from '../../observability/opening-report.js';
 import { RECORD_SCHEMA_VERSION, type RoundOfRecord } from '../../observability/record-fields.js';
 import { privacyRecordOf, ReportDigest } from '../../observability/report-digest.js';
 import type { RobotReport } from '../../observability/robot-report.js';
-import type { RoundState } from '../../round/machine/state.js';
+import { hasEnded } from '../../round/machine/phases.js';
+import { type RoundState, sentUpdates } from '../../round/machine/state.js';
 import type { StateStore } from '../../store/store.js';
 import { CustodyBook } from './custody-book.js';
 import { LastSeen } from './last-seen.js';
@@ -22,6 +24,8 @@ import { StoredRecords } from './stored-records.js';
 
 export interface TelemetryOptions {
   readonly state: StateStore;
+  /** Of the package. */
+  readonly version: string;
   readonly onError: (error: unknown) => void;
   /** How often what comes in all the time is taken together and stored. */
   readonly intervalMs?: number;
@@ -33,6 +37,7 @@ const INTERVAL_MS = 60_000;
 export class Telemetry {
   readonly records: RecordBook;
   readonly recorder: Recorder;
+  readonly metrics: FleetMetrics;
   readonly custody: CustodyBook;
   readonly lastSeen: LastSeen;
   readonly #digest = new ReportDigest(`s${process.pid}-${randomBytes(4).toString('hex')}`);
@@ -44,12 +49,14 @@ export class Telemetry {
     this.#now = now;
     this.records = new RecordBook(state);
     this.recorder = new Recorder(now);
+    this.metrics = new FleetMetrics(options.version);
+    this.recorder.add(this.metrics);
     this.custody = new CustodyBook(state);
     this.lastSeen = new LastSeen(state, now);
     this.recorder.add(
       new StoredRecords(this.records, {
         onError,
-        onDropped: (count) => this.recorder.dropped('store', count),
+        onDropped: (count) => this.dropped('store', count),
       }),
     );
     this.#timer = setInterval(() => {
@@ -63,21 +70,52 @@ export class Telemetry {
     // Between phases it changes with every update: events say that, and counters.
     const isNew = before?.phase !== after.phase || (before?.close === undefined && after.close !== undefined);
     if (isNew) this.recorder.put(roundRecord(plan, after, this.#now()));
+    const { policy } = after.settings.key;
+    const sent = (state: RoundState | undefined): number =>
+      state === undefined ? 0 : sentUpdates(state).length;
+    const refused = (state: RoundState | undefined): number =>
+      state === undefined ? 0 : state.refusals.length + state.unlistedRefusals;
+    this.metrics.updates(policy, sent(after) - sent(before), refused(after) - refused(before));
+    // Released is after it has ended; opened after it failed is another end.
+    if (after.phase !== before?.phase && hasEnded(after.phase) && after.phase !== 'released') {
+      this.metrics.roundEnded(
+        policy,
+        after.phase === 'failed' ? (after.failure?.code ?? 'failed') : after.phase,
+      );
+    }
   }
 
   summed(summed: Summed): void {
     this.recorder.put(summedLatency(summed, this.#now()));
     const compression = summedCompression(summed, this.#now());
     if (compression !== undefined) this.recorder.put(compression);
+    const { metrics } = this;
+    metrics.stage('aggregate', summed.milliseconds);
+    for (const { timingsMs } of summed.updates) {
+      for (const stage of ['train', 'compress', 'encrypt'] as const) {
+        const milliseconds = timingsMs?.[stage];
+        if (milliseconds !== undefined) metrics.stage(stage, milliseconds);
+      }
+    }
+    metrics.aggregated(
+      summed.trusted.body.policy,
+      summed.updates.map((update) => ({
+        original: update.originalBytes,
+        compressed: update.ciphertextBytes,
+        wire: update.fileBytes,
+      })),
+    );
   }
 
   opened(round: RoundOfRecord, report: OpeningReport): void {
     this.recorder.put(openingLatency(round, report, this.#now()));
+    this.metrics.stage('decrypt', report.decryptMs);
   }
 
   /** @param report one that was not taken before */
   reported(report: RobotReport, before: RobotReport | undefined): void {
     this.#digest.add(report);
+    this.metrics.reported(report);
     const privacy = privacyRecordOf(report, this.#now());
     const isOld = JSON.stringify(before?.privacy) === JSON.stringify(report.privacy);
     if (privacy !== undefined && !isOld) this.recorder.put(privacy);
@@ -88,6 +126,11 @@ export class Telemetry {
     if (!(await this.custody.put(custodian, status, atMs))) return;
     const id = `custody.${custodian}.${status.audit.head}`;
     this.recorder.put({ kind: 'custody', schema: RECORD_SCHEMA_VERSION, id, atMs, custodian, status });
+  }
+
+  dropped(output: string, count: number): void {
+    this.metrics.dropped(output, count);
+    this.recorder.dropped(output, count);
   }
 
   /** Writes what was taken. */
