@@ -61,6 +61,8 @@ const balanced: Policy = {
     minOodRobustness: 0.6,
     confidence: 0.95,
     maxEpisodes: 800,
+    // What clients say of themselves is a signal, and no evidence.
+    reportedOutliers: 'flag',
   },
   experts: [],
 };

@@ -1,6 +1,7 @@
 /** The aggregation service, put together: a store, a fleet, rounds, a worker, and the HTTP server in front of them. */
 import { RefusedError } from '../errors.js';
 import type { Policy } from '../policy/policy.js';
+import { reportedStatisticTest } from '../round/outliers/reported-statistic.js';
 import { pause } from '../store/lifetime.js';
 import { openStore, type StoreOptions } from '../store/open-store.js';
 import type { RetentionPolicy } from '../store/retention.js';
@@ -138,6 +139,8 @@ export class Service {
         fleet,
         planOf: (plan) => planOf(context, plan),
         leaseMs: roundConfig.sumLeaseMs,
+        outlierTests: [reportedStatisticTest()],
+        onOutliers: (plan, flagged) => app.log.warn({ plan, flagged }, 'outliers'),
         onError,
         onSummed: (summed) => {
           const { plan, updates, milliseconds } = summed;

@@ -1,6 +1,9 @@
-/** Safety thresholds: what a candidate has to reach in evaluation before a robot runs it. */
+/** Safety thresholds: what a candidate has to reach in evaluation before a robot runs it, and what an update may stand out by. */
 import { z } from 'zod';
-import { integerSetting, numberSetting } from '../setting-schemas.js';
+import { choiceSetting, integerSetting, numberSetting } from '../setting-schemas.js';
+
+export const OUTLIER_ACTIONS = ['ignore', 'flag', 'refuse'] as const;
+export type OutlierAction = (typeof OUTLIER_ACTIONS)[number];
 
 export const safetySchema = z.strictObject({
   minSuccessRate: numberSetting(0, 1, 'share of episodes that succeed, at least'),
@@ -14,6 +17,10 @@ export const safetySchema = z.strictObject({
     'confidence with which a bound has to be met, or violated, to decide',
   ),
   maxEpisodes: integerSetting(1, 1_000_000, 'episodes of each adapter, at most, before a human decides'),
+  reportedOutliers: choiceSetting(
+    OUTLIER_ACTIONS,
+    'what the aggregator does about updates that report far larger gradient norms than the others of their round',
+  ),
 });
 
 export type SafetyThresholds = z.infer<typeof safetySchema>;

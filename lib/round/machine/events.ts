@@ -4,7 +4,7 @@ import { closeReasonSchema } from '../../package/messages/close.js';
 import { idSchema, integerSchema, MAX_CLIENTS, textSchema } from '../../package/messages/common.js';
 import { atMsSchema, codeSchema, fingerprintSchema, type Immutable, workerSchema } from './fields.js';
 import { MAX_ROUND_CLIENTS } from './settings.js';
-import { reportedStatisticsSchema } from './state.js';
+import { outlierSchema, reportedStatisticsSchema } from './state.js';
 
 const attemptSchema = integerSchema(1, 1_000);
 /** For people; a state keeps the beginning. */
@@ -42,6 +42,15 @@ export const roundEventSchema = z.discriminatedUnion('type', [
   }),
   /** A worker begins an attempt to sum, or shows that it still lives, which starts its lease again. */
   z.strictObject({ type: z.literal('sum-claimed'), ...at, worker: workerSchema, attempt: attemptSchema }),
+  /** Outlier tests have looked at the sealed set. What they flag is marked, and left out of the sum where `action` says so. */
+  z.strictObject({
+    type: z.literal('outliers-judged'),
+    ...at,
+    action: z.enum(['flag', 'refuse']),
+    flagged: z
+      .array(z.strictObject({ fingerprint: fingerprintSchema, ...outlierSchema.shape }))
+      .max(MAX_ROUND_CLIENTS),
+  }),
   /** The aggregate is stored. Each update of the sealed set is either accepted or refused. */
   z.strictObject({
     type: z.literal('sum-finished'),

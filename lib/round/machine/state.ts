@@ -59,6 +59,12 @@ export const reportedStatisticsSchema = z.strictObject({
   gradientNormMax: z.number().min(0).optional(),
 });
 
+/** Which outlier test flags an update, and why. */
+export const outlierSchema = z.strictObject({
+  test: z.string().regex(/^[a-z0-9-]{1,64}$/),
+  reason: reasonSchema,
+});
+
 /** A client that may send. */
 const memberSchema = z.strictObject({
   client: idSchema,
@@ -69,6 +75,7 @@ const memberSchema = z.strictObject({
       /** 0 where it is left out. */
       stalenessRounds: integerSchema(1).optional(),
       statistics: reportedStatisticsSchema.optional(),
+      outlier: outlierSchema.optional(),
       /** Why the sum could not take it. */
       refused: refusalReason.optional(),
     })
@@ -103,6 +110,8 @@ const stateShape = z.strictObject({
   unlistedRefusals: integerSchema(0),
   /** There from the sealing-off on: the digest of the set of all members' updates. */
   sealed: z.strictObject({ set: fingerprintSchema }).optional(),
+  /** There once outlier tests have looked at the sealed set: whether the sum leaves out what they flag. */
+  outliers: z.strictObject({ action: z.enum(['flag', 'refuse']) }).optional(),
   sum: z
     .strictObject({
       attempt: integerSchema(1, 1_000),
@@ -151,6 +160,7 @@ type StateShape = z.infer<typeof stateShape>;
 export type RoundState = Immutable<StateShape>;
 export type Member = RoundState['members'][number];
 export type SentUpdate = NonNullable<Member['update']>;
+export type Outlier = NonNullable<SentUpdate['outlier']>;
 export type Refusal = RoundState['refusals'][number];
 export type Failure = NonNullable<RoundState['failure']>;
 export type FailureCode = Failure['code'];
@@ -199,7 +209,7 @@ function contradictions(state: StateShape): Contradiction[] {
 }
 
 function missingParts(state: StateShape): Contradiction[] {
-  const { phase, sealed, sum, aggregate, close, failure, release } = state;
+  const { phase, sealed, outliers, sum, aggregate, close, failure, release } = state;
   const found: Contradiction[] = [];
   const expect = (path: keyof StateShape, present: boolean, needed: boolean, allowed = needed): void => {
     if (needed && !present) found.push({ path, message: `is missing in the phase ${phase}` });
@@ -209,6 +219,7 @@ function missingParts(state: StateShape): Contradiction[] {
   const isSummed = phase !== 'failed' && !isBefore(phase, 'awaiting-answers');
   const isOpened = !isBefore(phase, 'opened');
   expect('sealed', sealed !== undefined, isSealed, isSealed || phase === 'failed');
+  expect('outliers', outliers !== undefined, false, sealed !== undefined);
   expect('sum', sum !== undefined, isSealed, sealed !== undefined);
   expect('aggregate', aggregate !== undefined, isSummed, isSummed || phase === 'failed');
   expect('close', close?.opened === true, isOpened);
@@ -218,7 +229,7 @@ function missingParts(state: StateShape): Contradiction[] {
   return found;
 }
 
-function wrongMembers({ members, settings, sealed, answers }: StateShape): Contradiction[] {
+function wrongMembers({ members, settings, sealed, outliers, answers }: StateShape): Contradiction[] {
   const found: Contradiction[] = [];
   const sent = sentUpdates({ members });
   const client = firstRepeated(members.map((member) => member.client));
@@ -233,6 +244,9 @@ function wrongMembers({ members, settings, sealed, answers }: StateShape): Contr
   }
   if (sealed === undefined && sent.some(({ update }) => update.refused !== undefined)) {
     found.push({ path: 'members', message: 'have updates refused by a sum before there can be one' });
+  }
+  if (outliers === undefined && sent.some(({ update }) => update.outlier !== undefined)) {
+    found.push({ path: 'members', message: 'have flagged updates before a test has looked at them' });
   }
   const custodian = firstRepeated(answers.map((answer) => answer.custodian));
   if (custodian !== undefined) found.push({ path: 'answers', message: `of "${custodian}" occur twice` });

@@ -8,6 +8,7 @@ import { abortRound, closeRound, openRound, releaseRound } from './closing.js';
 import { passTime } from './deadlines.js';
 import { newEffects, type RoundEffect } from './effects.js';
 import type { RoundEvent } from './events.js';
+import { markOutliers } from './outliers.js';
 import { noteRefusedUpdate, noteRefusedUpload, receiveUpdate } from './receiving.js';
 import type { RoundState } from './state.js';
 import { claimSum, failSum, finishSum } from './summing.js';
@@ -76,6 +77,8 @@ function applied(state: RoundState, event: RoundEvent): RoundState {
       return noteRefusedUpload(state, event);
     case 'sum-claimed':
       return claimSum(state, event);
+    case 'outliers-judged':
+      return markOutliers(state, event);
     case 'sum-finished':
       return finishSum(state, event);
     case 'sum-failed':

@@ -142,7 +142,8 @@ function withRefused(state: RoundState, refused: RefusedInSum): RoundState {
   };
 }
 
-function requireSumming(state: RoundState): NonNullable<RoundState['sum']> {
+/** @throws RefusedError `round.not-sealed-off`, `round.sum-done`, `round.ended` */
+export function requireSumming(state: RoundState): NonNullable<RoundState['sum']> {
   requireRunning(state);
   if (state.sum === undefined) {
     throw new RefusedError(

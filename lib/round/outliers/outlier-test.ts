@@ -25,6 +25,8 @@ export interface OutlierVerdict {
  */
 export interface OutlierTest {
   readonly name: string;
+  /** Why an update is flagged, for everybody: without its values, which are its client's. At most 96 plain characters. */
+  readonly reason: string;
   /** @returns a verdict for each candidate, in their order */
   judge(candidates: readonly OutlierCandidate[]): Promise<readonly OutlierVerdict[]>;
 }

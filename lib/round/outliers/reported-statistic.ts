@@ -2,8 +2,9 @@
  * Outliers by the median absolute deviation of what clients report about themselves.
  *
  * A first signal, against broken trainers and wrong units. Against a liar it is worth nothing: whoever poisons an update
- * also reports the norm that everybody else has. Nothing is left out because of it alone; evidence takes sketches that
- * are computed from the ciphertext, and the gate that a candidate has to pass.
+ * also reports the norm that everybody else has. The aggregator's policy says whether an update that it flags is left out
+ * (`safety.reportedOutliers`); evidence takes sketches that are computed from the ciphertext, and the gate that a candidate
+ * has to pass.
  *
  * Statistics come in buckets of two binary digits, so that most of a healthy fleet often reports the same value. The
  * deviation is then 0, and nobody is flagged: any other rule would flag everyone who is one bucket higher.
@@ -16,12 +17,18 @@ const LIMIT_IN_DEVIATIONS = 3;
 /** Of two values none is further from the median than the other. */
 const MIN_VALUES = 3;
 
+const REPORTED_TESTS = {
+  gradientNormMax: 'reported-gradient-norm-max-mad',
+  gradientNormMean: 'reported-gradient-norm-mean-mad',
+} as const;
+
 export type ReportedNorm = 'gradientNormMax' | 'gradientNormMean';
 
 /** Flags values above median + 3 * 1.4826 * MAD, from three values on, and never on a MAD of 0. */
 export function reportedStatisticTest(statistic: ReportedNorm = 'gradientNormMax'): OutlierTest {
   return {
-    name: `reported-${statistic}-mad`,
+    name: REPORTED_TESTS[statistic],
+    reason: `its ${statistic} is above the median of the round by more than 3 deviations`,
     judge: async (candidates) => judgeReported(candidates, statistic),
   };
 }

@@ -36,6 +36,7 @@ const refusalSchema = z.object({
 export const roundSummarySchema = headSchema.extend({
   received: z.int(),
   refused: z.int(),
+  outliers: z.int().optional().describe('Flagged by tests, once they have looked'),
   accepted: z.int().optional(),
   answered: z.int(),
 });
@@ -48,8 +49,16 @@ export const roundStatusSchema = headSchema.extend({
       update: z.string(),
       receivedAtMs: z.int(),
       stalenessRounds: z.int().optional(),
+      outlier: z
+        .object({ test: z.string(), reason: z.string() })
+        .optional()
+        .describe('A first signal, from what clients report of themselves'),
     }),
   ),
+  outliers: z
+    .object({ action: z.enum(['flag', 'refuse']) })
+    .optional()
+    .describe('There once tests have looked at the updates: whether the sum leaves out what they flag'),
   refusals: z.array(refusalSchema),
   unlistedRefusals: z.int(),
   aggregate: z
@@ -97,6 +106,9 @@ export function roundSummary(plan: string, state: RoundState): RoundSummary {
     ...headOf(plan, state),
     received: sentUpdates(state).length,
     refused: state.refusals.length + state.unlistedRefusals + refusedInSum(state).length,
+    ...(state.outliers !== undefined && {
+      outliers: sentUpdates(state).filter(({ update }) => update.outlier !== undefined).length,
+    }),
     ...(state.aggregate !== undefined && { accepted: acceptedUpdates(state).length }),
     answered: state.answers.length,
   };
@@ -111,7 +123,9 @@ export function roundStatus(plan: string, state: RoundState): RoundStatus {
       update: update.fingerprint,
       receivedAtMs: update.receivedAtMs,
       ...(update.stalenessRounds !== undefined && { stalenessRounds: update.stalenessRounds }),
+      ...(update.outlier !== undefined && { outlier: update.outlier }),
     })),
+    ...(state.outliers !== undefined && { outliers: state.outliers }),
     refusals: state.refusals.map((refusal) => ({ ...refusal })),
     unlistedRefusals: state.unlistedRefusals,
     ...(aggregate !== undefined && {

@@ -14,7 +14,9 @@ import { openContainer } from '../../package/reader.js';
 import type { ByteSource } from '../../package/source.js';
 import { aggregateUpdates, type UpdateFile } from '../../round/aggregate.js';
 import { hasEnded } from '../../round/machine/phases.js';
-import { type RoundState, sentUpdates } from '../../round/machine/state.js';
+import { type Outlier, type RoundState, sentUpdates } from '../../round/machine/state.js';
+import { type Flagged, judgedEvent, judgeRound } from '../../round/outliers/judge-round.js';
+import type { OutlierTest } from '../../round/outliers/outlier-test.js';
 import type { Store, Task } from '../../store/store.js';
 import { type StoredFile, StoredFileSource, storeStream } from '../files/stored-file.js';
 import type { ServedFleet } from '../fleet/fleet.js';
@@ -31,6 +33,10 @@ export interface SumWorkerOptions {
   /** The plan of a round, verified. */
   readonly planOf: (plan: string) => Promise<TrustedPlan>;
   readonly leaseMs: number;
+  /** What looks at each sealed set before it is summed. */
+  readonly outlierTests: readonly OutlierTest[];
+  /** Takes what a test flags, with the values that it went by. */
+  readonly onOutliers?: (plan: string, flagged: readonly Flagged[]) => void;
   readonly onError: (error: unknown) => void;
   /** After each sum, with what the headers of the updates in it say. */
   readonly onSummed?: (summed: Summed) => void;
@@ -115,12 +121,13 @@ export class SumWorker {
     try {
       const out = join(directory, 'aggregate.tga');
       const trusted = await planOf(plan);
+      const judged = await this.#judged(plan, state);
       const { fingerprint } = await aggregateUpdates({
         plan: trusted,
         policy: fleet.policy,
         aggregatorId: fleet.aggregatorId,
         signing: fleet.signing,
-        updates: this.#files(plan, state, failures, headers),
+        updates: this.#files(plan, judged, failures, headers),
         out,
       });
       // An update that could not be read for the time being was left out, and its client did nothing wrong.
@@ -162,6 +169,16 @@ export class SumWorker {
     }
   }
 
+  /** The round once outlier tests have looked at its set: they are asked once, whoever sums. */
+  async #judged(plan: string, state: RoundState): Promise<RoundState> {
+    const { rounds, fleet, outlierTests, onOutliers } = this.#options;
+    const { reportedOutliers: action } = fleet.policy.safety;
+    if (state.outliers !== undefined || action === 'ignore') return state;
+    const flagged = await judgeRound(state, outlierTests);
+    if (flagged.length > 0) onOutliers?.(plan, flagged);
+    return rounds.send(plan, judgedEvent(flagged, action, Date.now()));
+  }
+
   /** Which updates an aggregate holds, and which it leaves out and why. */
   async #contentOf(file: StoredFile) {
     const container = await openContainer(new StoredFileSource(this.#options.store.blobs, file), 'aggregate');
@@ -185,10 +202,12 @@ export class SumWorker {
     headers: Map<string, SummedUpdate>,
   ): UpdateFile[] {
     const { intake, store } = this.#options;
-    return sentUpdates(state).map(({ update: { fingerprint } }) => ({
+    const refuses = state.outliers?.action === 'refuse';
+    return sentUpdates(state).map(({ update: { fingerprint, outlier } }) => ({
       name: fingerprint,
       open: () =>
         noting(failures, async () => {
+          if (refuses && outlier !== undefined) throw outlierRefused(outlier);
           const upload = await intake.find(plan, fingerprint);
           if (upload === undefined) throw lost(fingerprint);
           headers.set(fingerprint, summedUpdate(upload.envelope));
@@ -214,6 +233,13 @@ async function noting<T>(failures: EnvironmentError[], body: () => Promise<T>): 
     if (error instanceof EnvironmentError && error.code !== 'store.blob-missing') failures.push(error);
     throw error;
   }
+}
+
+function outlierRefused({ test, reason }: Outlier): RefusedError {
+  return new RefusedError(
+    'update.outlier',
+    `The test ${test} flags it: ${reason}. Look at the client's training.`,
+  );
 }
 
 function lost(fingerprint: string): EnvironmentError {

@@ -97,6 +97,7 @@ export const SETTING_EXAMPLES: Readonly<Record<string, SettingExamples>> = {
   'safety.minOodRobustness': numbers(0, 1),
   'safety.confidence': numbers(0.8, 0.999),
   'safety.maxEpisodes': integers(1, 1_000_000),
+  'safety.reportedOutliers': { good: ['ignore', 'flag', 'refuse'], bad: ['off', '', true, 1] },
   experts: {
     good: [
       [],

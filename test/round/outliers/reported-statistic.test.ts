@@ -93,6 +93,6 @@ describe('outliers by the median absolute deviation', () => {
     ]);
     const byMean = await reportedStatisticTest('gradientNormMean').judge(found);
     expect(byMean.some((verdict) => verdict.flagged)).to.equal(false);
-    expect(reportedStatisticTest().name).to.equal('reported-gradientNormMax-mad');
+    expect(reportedStatisticTest().name).to.equal('reported-gradient-norm-max-mad');
   });
 });

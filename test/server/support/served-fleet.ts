@@ -8,6 +8,7 @@ import { SignedClient } from '../../../lib/agents/http/signed-client.js';
 import { openKeyStore, openRole } from '../../../lib/custody/role-directory.js';
 import { readTrustedPlan } from '../../../lib/custody/trusted-plan.js';
 import { replaceFile } from '../../../lib/files.js';
+import type { SafetyStatistics } from '../../../lib/package/messages/update.js';
 import { containerBytes, encodeContainer } from '../../../lib/package/writer.js';
 import type { Policy } from '../../../lib/policy/policy.js';
 import { presetPolicy } from '../../../lib/policy/presets.js';
@@ -159,6 +160,7 @@ export class ServedTestFleet {
     number: number,
     planPath: string,
     training = 1,
+    safety?: SafetyStatistics,
   ): Promise<{ readonly path: string; readonly update: string }> {
     const opened = await openClient(this.role(`client-${number}`), { environment: {} });
     try {
@@ -173,6 +175,7 @@ export class ServedTestFleet {
         client: opened.client,
         plan,
         adapter,
+        ...(safety !== undefined && { training: { safety } }),
       });
       return { path: stored, update: Buffer.from(update).toString('hex') };
     } finally {

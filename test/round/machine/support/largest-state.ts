@@ -40,6 +40,16 @@ export function largestState(): RoundState {
     ...Array.from({ length: MAX_LISTED_REFUSALS }, (_, i) => refusedUpload(eligible[i] as string, i)),
     { type: 'time', atMs: DEADLINE_MS },
     {
+      type: 'outliers-judged',
+      atMs: DEADLINE_MS,
+      action: 'refuse',
+      flagged: eligible.map((client) => ({
+        fingerprint: fingerprint(client),
+        test: 't'.repeat(64),
+        reason: 'r'.repeat(MAX_REASON_CHARACTERS),
+      })),
+    },
+    {
       type: 'sum-finished',
       atMs: DEADLINE_MS,
       worker: letters('worker'),

@@ -28,6 +28,7 @@ const KINDS = [
   'wait-a-little',
   'open',
   'claim',
+  'judge',
   'finish',
   'fail-sum',
   'answer',
@@ -46,6 +47,7 @@ const WEIGHTS: Readonly<Record<Intent['kind'], number>> = {
   'wait-a-little': 4,
   open: 2,
   claim: 8,
+  judge: 3,
   finish: 8,
   'fail-sum': 2,
   answer: 8,
@@ -134,6 +136,19 @@ function eventOf(state: RoundState, { kind, pick, other }: Intent, atMs: number)
       return { type: 'open', atMs };
     case 'claim':
       return { type: 'sum-claimed', atMs, worker, attempt };
+    case 'judge':
+      return {
+        type: 'outliers-judged',
+        atMs,
+        action: other % 2 === 0 ? 'flag' : 'refuse',
+        flagged: sentUpdates(state)
+          .filter((_, i) => i % 3 === pick % 3)
+          .map(({ update }) => ({
+            fingerprint: update.fingerprint,
+            test: 'a-test',
+            reason: `reason ${other}`,
+          })),
+      };
     case 'finish':
       return finishOf(state, worker, pick, other, atMs);
     case 'fail-sum':
