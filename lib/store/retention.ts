@@ -33,6 +33,21 @@ export interface RetentionPolicy {
  * @throws ParameterError `store.bad-retention`
  */
 export function blobsToKeep(rounds: readonly RoundBlobs[], policy: RetentionPolicy): Set<string> {
+  const letGo = new Set(roundsToLetGo(rounds, policy));
+  return new Set(
+    rounds.flatMap((round) => (letGo.has(round) ? round.records : [...round.records, ...round.ciphertexts])),
+  );
+}
+
+/**
+ * The rounds whose ciphertexts may go.
+ *
+ * @throws ParameterError `store.bad-retention`
+ */
+export function roundsToLetGo<T extends Pick<RoundBlobs, 'closedAtMs'>>(
+  rounds: readonly T[],
+  policy: RetentionPolicy,
+): T[] {
   requirePolicy(policy);
   const closed = rounds.filter(({ closedAtMs }) => closedAtMs !== undefined);
   // Of rounds that were closed at the same time none is older than the others: all of them stay, or none.
@@ -40,11 +55,10 @@ export function blobsToKeep(rounds: readonly RoundBlobs[], policy: RetentionPoli
     .map(({ closedAtMs }) => closedAtMs ?? 0)
     .sort((a, b) => b - a)
     .at(policy.closedRounds - 1);
-  const keeps = ({ closedAtMs }: RoundBlobs): boolean =>
-    closedAtMs === undefined ||
-    (policy.closedRounds > 0 && (closed.length <= policy.closedRounds || closedAtMs >= (oldestKept ?? 0)));
-  return new Set(
-    rounds.flatMap((round) => (keeps(round) ? [...round.records, ...round.ciphertexts] : round.records)),
+  return rounds.filter(
+    ({ closedAtMs }) =>
+      closedAtMs !== undefined &&
+      (policy.closedRounds === 0 || (closed.length > policy.closedRounds && closedAtMs < (oldestKept ?? 0))),
   );
 }
 

@@ -6,7 +6,9 @@ import { openContainer } from '../../lib/package/reader.js';
 import { closeRound } from '../../lib/round/close-round.js';
 import { openOwner } from '../../lib/round/owner-directory.js';
 import { blobOf } from '../../lib/server/files/stored-file.js';
+import { requireKept } from '../../lib/server/rounds/kept-files.js';
 import { collectGarbage } from '../../lib/server/rounds/retention.js';
+import type { StateStore } from '../../lib/store/store.js';
 import { ServedTestFleet } from './support/served-fleet.js';
 
 const anything = z.unknown();
@@ -20,6 +22,12 @@ describe('what the service lets go', function () {
     await fleet.start();
   });
   after(() => fleet.stop());
+
+  async function keysBelow(state: StateStore, prefix: string): Promise<string[]> {
+    const keys: string[] = [];
+    for await (const { key } of state.list(prefix)) keys.push(key);
+    return keys;
+  }
 
   async function plans(): Promise<string[]> {
     const listed = z.object({ rounds: z.array(z.object({ plan: z.string() })) });
@@ -98,12 +106,48 @@ describe('what the service lets go', function () {
     await new Promise((resolve) => setTimeout(resolve, 20));
     const kept = await collectGarbage(context, { closedRounds: 1, graceMs: 1 });
     expect(kept.removed).to.equal(0);
+    const { state } = context.store;
+    expect(kept.removedRecords).to.equal(0);
+    expect(await keysBelow(state, 'upload')).to.have.length(2);
     const report = await collectGarbage(context, { closedRounds: 0, graceMs: 1 });
-    // Of two updates the envelope and two chunks.
-    expect(report.removed).to.equal(6);
+    // Of two updates the envelope and two chunks; and for each its record and its client's.
+    expect(report).to.include({ removed: 6, removedRecords: 4 });
+    expect([...(await keysBelow(state, 'upload')), ...(await keysBelow(state, 'begun'))]).to.deep.equal([]);
     // The next sweeps find a round whose envelopes are gone.
     expect((await collectGarbage(context, { closedRounds: 0, graceMs: 1 })).removed).to.equal(0);
     expect((await api.getBytes(`/v1/rounds/${plan}/plan`, 1e7)).length).to.be.greaterThan(0);
     expect(Buffer.from(await api.getBytes(`/v1/rounds/${plan}/close`, 1e7)).equals(record)).to.equal(true);
+  });
+
+  it('says of what it has let go that it is gone, and of the rest what became of it', async () => {
+    const [plan] = await plans();
+    const owner = await fleet.api('owner');
+    const sent = await fleet.seal(1, fleet.at('1-all.tgp'));
+    const never = 'ab'.repeat(32);
+    const answer = async (path: string) =>
+      owner
+        .getBytes(`/v1/rounds/${plan}${path}`, 1e7)
+        .then(() => 200)
+        .catch(({ status, code }: { status: number; code: string }) => [status, code]);
+    expect(await answer(`/updates/${sent.update}/file`)).to.deep.equal([410, 'request.gone']);
+    expect(await answer(`/updates/${never}/file`)).to.deep.equal([404, 'request.not-found']);
+    const client = await fleet.api('client-1');
+    const at = `/v1/rounds/${plan}/updates/${sent.update}`;
+    expect(await client.getJson(at, z.object({ state: z.string() }))).to.deep.equal({ state: 'received' });
+    const other = await fleet.api('client-2');
+    const refused = await other.getJson(at, anything).catch(({ code }: { code: string }) => code);
+    expect(refused).to.equal('auth.not-yours');
+  });
+
+  it('says that a sum is gone, and that one of an open round is lost', async () => {
+    const { store, rounds } = fleet.service.context;
+    const [plan = ''] = await plans();
+    const closed = await rounds.require(plan);
+    const { close: _, ...open } = closed;
+    const missing = [{ digest: 'cd'.repeat(32), length: 5 }];
+    const code = (state: typeof closed) =>
+      requireKept(store.blobs, state, missing).catch((error: { code: string }) => error.code);
+    expect(await code(closed)).to.equal('request.gone');
+    expect(await code(open)).to.equal('store.blob-missing');
   });
 });

@@ -7,6 +7,7 @@ import { ROSTER_FILE } from '../../custody/role-directory.js';
 import { openPage } from '../../dashboard/page-files.js';
 import { LOG_LEVELS, type LogLevel, logLevelIn } from '../../policy/environment.js';
 import { readRolePolicy } from '../../round/role-policy.js';
+import { DEFAULT_RETENTION } from '../../server/rounds/retention.js';
 import { Service } from '../../server/service.js';
 import { type MissingPart, startUnconfigured } from '../../server/unconfigured.js';
 import { integerOption } from '../options.js';
@@ -25,10 +26,14 @@ interface ServerOptions extends ServerDataOptions {
   readonly trustProxy?: string[];
   readonly secondUpdate: 'replace' | 'refuse';
   readonly answerHours?: number;
+  readonly keepRounds: number;
+  readonly keepUnusedHours: number;
   readonly logLevel?: LogLevel;
   readonly try: boolean;
   readonly once: boolean;
 }
+
+const HOUR_MS = 3_600_000;
 
 /** What makes no sense of a fleet that is made anew and thrown away. */
 const NOT_WITH_TRY = [
@@ -90,6 +95,18 @@ export function serverCommand(command: Command, output: () => Output): Command {
         .default('replace'),
     )
     .option('--answer-hours <h>', 'how long custodians have to answer', integerOption(1, 8760))
+    .option(
+      '--keep-rounds <n>',
+      'how many closed rounds keep their updates and sums; a round without a close record always does',
+      integerOption(0, 100_000),
+      DEFAULT_RETENTION.closedRounds,
+    )
+    .option(
+      '--keep-unused-hours <h>',
+      'how long bytes stay that no round refers to: longer than an upload takes',
+      integerOption(1, 8760),
+      DEFAULT_RETENTION.graceMs / HOUR_MS,
+    )
     .addOption(
       new Option('--try', 'make a throw-away fleet on this machine and run one round of it')
         .default(false)
@@ -131,9 +148,10 @@ export function serverCommand(command: Command, output: () => Output): Command {
         port,
         version: packageVersion(),
         log,
+        retention: { closedRounds: options.keepRounds, graceMs: options.keepUnusedHours * HOUR_MS },
         rounds: {
           secondUpdate: options.secondUpdate,
-          ...(options.answerHours !== undefined && { answerWindowMs: options.answerHours * 3_600_000 }),
+          ...(options.answerHours !== undefined && { answerWindowMs: options.answerHours * HOUR_MS }),
         },
         ...(options.publicAuthority !== undefined && { publicAuthority: options.publicAuthority }),
         ...(options.trustProxy !== undefined && { trustProxy: options.trustProxy }),

@@ -29,6 +29,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'round.unknown': 404,
   'token.unknown': 404,
   'request.timeout': 408,
+  'request.gone': 410,
   'request.length-required': 411,
   'container.too-large': 413,
   'request.too-large': 413,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { EnvironmentError } from '../../errors.js';
 import { hasEnded, isBefore } from '../../round/machine/phases.js';
 import { type RoundState, sentUpdates } from '../../round/machine/state.js';
-import type { RetentionPolicy, RoundBlobs } from '../../store/retention.js';
+import { type RetentionPolicy, type RoundBlobs, roundsToLetGo } from '../../store/retention.js';
 import { type SweepReport, sweepBlobs } from '../../store/retention-sweep.js';
 import type { StateStore } from '../../store/store.js';
 import type { ServerContext } from '../context.js';
@@ -39,9 +39,14 @@ async function uploadsOf(store: StateStore, plan: string, state: RoundState): Pr
   return fingerprints;
 }
 
+interface PlannedBlobs extends RoundBlobs {
+  /** Absent for what is no round's. */
+  readonly plan?: string;
+}
+
 /** Every blob that something refers to, round by round. */
-async function referredBlobs({ store, rounds, intake }: ServerContext): Promise<readonly RoundBlobs[]> {
-  const found: RoundBlobs[] = [await othersBlobs(store.state)];
+async function referredBlobs({ store, rounds, intake }: ServerContext): Promise<readonly PlannedBlobs[]> {
+  const found: PlannedBlobs[] = [await othersBlobs(store.state)];
   for await (const { plan, state } of rounds.list()) {
     const record = async (
       ...at: Parameters<typeof readFileRecord> extends [unknown, ...infer Rest] ? Rest : never
@@ -62,6 +67,7 @@ async function referredBlobs({ store, rounds, intake }: ServerContext): Promise<
     }
     const atMs = state.enteredAtMs.failed ?? state.enteredAtMs.opened ?? 0;
     found.push({
+      plan,
       closedAtMs: closed ? atMs : undefined,
       ciphertexts,
       records: [
@@ -74,7 +80,43 @@ async function referredBlobs({ store, rounds, intake }: ServerContext): Promise<
   return found;
 }
 
+/** What is known of the uploads of a round: without their bytes it says nothing that the round does not say. */
+const UPLOAD_RECORDS = ['upload', 'begun'] as const;
+
+/** @returns how many there were */
+async function removeUploadRecords(state: StateStore, plan: string): Promise<number> {
+  let removed = 0;
+  for (const kind of UPLOAD_RECORDS) {
+    for await (const { key, revision } of state.list(keyOf(kind, plan))) {
+      if (await state.remove(key, revision)) removed += 1;
+    }
+  }
+  return removed;
+}
+
+export interface GarbageReport extends SweepReport {
+  /** Records of uploads, of rounds whose ciphertexts were let go. */
+  readonly removedRecords: number;
+}
+
 /** Removes what `policy` lets go. Never a round's ciphertexts before its close record. */
-export function collectGarbage(context: ServerContext, policy: RetentionPolicy): Promise<SweepReport> {
-  return sweepBlobs(context.store, () => referredBlobs(context), policy);
+export async function collectGarbage(
+  context: ServerContext,
+  policy: RetentionPolicy,
+): Promise<GarbageReport> {
+  let referred: readonly PlannedBlobs[] = [];
+  const report = await sweepBlobs(
+    context.store,
+    async () => {
+      referred = await referredBlobs(context);
+      return referred;
+    },
+    policy,
+  );
+  // After the blobs: a round whose records are there is one whose blobs are still looked for.
+  let removedRecords = 0;
+  for (const { plan } of roundsToLetGo(referred, policy)) {
+    if (plan !== undefined) removedRecords += await removeUploadRecords(context.store.state, plan);
+  }
+  return { ...report, removedRecords };
 }

@@ -10,6 +10,7 @@ import { readAll, sendStored, streamOf } from '../files/bodies.js';
 import { storeBytes } from '../files/stored-file.js';
 import type { App } from '../http/app-type.js';
 import { answerParams, planParams } from '../http/params.js';
+import { requireKept } from '../rounds/kept-files.js';
 import { roundStatus, roundStatusSchema } from '../rounds/round-status.js';
 import { keepFileRecord, readFileRecord } from '../rounds/stored-round.js';
 import { requireFound } from './found.js';
@@ -59,10 +60,9 @@ export function registerOpeningRoutes(app: App, context: ServerContext): void {
     '/v1/rounds/:plan/aggregate',
     { schema: { summary: 'The sum of the round (.tga)', tags: ['opening'], params: planParams } },
     async (request, reply) => {
-      const record = requireFound(
-        await readFileRecord(store.state, 'aggregate', request.params.plan),
-        'aggregate',
-      );
+      const { plan } = request.params;
+      const record = requireFound(await readFileRecord(store.state, 'aggregate', plan), 'aggregate');
+      await requireKept(store.blobs, await rounds.require(plan), record.file);
       return sendStored(request, reply, store.blobs, record);
     },
   );

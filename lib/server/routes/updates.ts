@@ -10,6 +10,7 @@ import { declaredBytes, readAll, sendStored, streamOf } from '../files/bodies.js
 import type { App } from '../http/app-type.js';
 import { actorOf } from '../http/gatekeeper.js';
 import { chunkParams, updateParams } from '../http/params.js';
+import { keptUpload, requireKept } from '../rounds/kept-files.js';
 import { MAX_ENVELOPE_BYTES, type Upload, type UploadTarget } from '../rounds/update-intake.js';
 import { requireFound } from './found.js';
 
@@ -192,12 +193,17 @@ export function registerUpdateRoutes(app: App, context: ServerContext): void {
     plan: string,
     fingerprint: string,
   ): Promise<Upload> {
-    const upload = requireFound(await intake.find(plan, fingerprint), 'upload');
+    const state = await rounds.require(plan);
+    const upload = requireFound(await keptUpload(intake, plan, state, fingerprint), 'upload');
+    requireOwn(request, upload.record.client);
+    return upload;
+  }
+
+  function requireOwn(request: Parameters<typeof actorOf>[0], client: string): void {
     const actor = actorOf(request);
-    if (actor.role === 'client' && upload.record.client !== actor.id) {
+    if (actor.role === 'client' && client !== actor.id) {
       throw new RefusedError('auth.not-yours', 'The update is another client’s.');
     }
-    return upload;
   }
 
   app.put(
@@ -251,9 +257,16 @@ export function registerUpdateRoutes(app: App, context: ServerContext): void {
     },
     async (request) => {
       const { plan, fingerprint } = request.params;
+      const state = await rounds.require(plan);
+      const sender = state.members.find(({ update }) => update?.fingerprint === fingerprint)?.client;
+      if (sender !== undefined) {
+        // What became of it the round knows, whether or not its bytes are still here.
+        requireOwn(request, sender);
+        return progressOf(state, { client: sender, fingerprint }, []);
+      }
       const upload = await ownUpload(request, plan, fingerprint);
       const { client } = upload.record;
-      return progressOf(await rounds.require(plan), { client, fingerprint }, await intake.missing(upload));
+      return progressOf(state, { client, fingerprint }, await intake.missing(upload));
     },
   );
 
@@ -262,7 +275,9 @@ export function registerUpdateRoutes(app: App, context: ServerContext): void {
     { schema: { summary: 'The update itself, for open --verify', tags: ['updates'], params: updateParams } },
     async (request, reply) => {
       const { plan, fingerprint } = request.params;
-      const upload = requireFound(await intake.find(plan, fingerprint), 'update');
+      const state = await rounds.require(plan);
+      const upload = requireFound(await keptUpload(intake, plan, state, fingerprint), 'update');
+      await requireKept(store.blobs, state, upload.file);
       return sendStored(request, reply, store.blobs, { file: upload.file, fingerprint });
     },
   );
