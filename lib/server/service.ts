@@ -14,7 +14,7 @@ import { ServedFleet } from './fleet/fleet.js';
 import { type AppOptions, createApp } from './http/app.js';
 import type { App } from './http/app-type.js';
 import { DEFAULT_LIMITS } from './http/limits.js';
-import { shutDown } from './http/shutdown.js';
+import { DEFAULT_SHUTDOWN_MS, shutDown } from './http/shutdown.js';
 import { LastReports } from './reports/last-reports.js';
 import { HealthBook } from './rounds/health-book.js';
 import { collectGarbage, DEFAULT_RETENTION } from './rounds/retention.js';
@@ -22,6 +22,7 @@ import { RoundIndex } from './rounds/round-index.js';
 import { RoundService } from './rounds/round-service.js';
 import { DEFAULT_ROUND_CONFIG, type RoundConfig } from './rounds/round-settings.js';
 import { fileRecordSchema } from './rounds/stored-round.js';
+import { SumDirectories } from './rounds/sum-directories.js';
 import { SumWorker } from './rounds/sum-worker.js';
 import { UpdateIntake } from './rounds/update-intake.js';
 import { CALLER_ACCESS, registerCallerRoutes } from './routes/caller.js';
@@ -132,12 +133,15 @@ export class Service {
       const reports = new LastReports(store.state);
       const parts = { store, fleet, rounds, index, intake, health, reports, telemetry };
       const context: ServerContext = { ...parts, roundConfig };
+      const directories = await SumDirectories.of(aggregator);
+      await directories.removeLeftovers();
       const worker = new SumWorker({
         store,
         rounds,
         intake,
         fleet,
         planOf: (plan) => planOf(context, plan),
+        directories,
         leaseMs: roundConfig.sumLeaseMs,
         outlierTests: [reportedStatisticTest()],
         onOutliers: (plan, flagged) => app.log.warn({ plan, flagged }, 'outliers'),
@@ -194,12 +198,11 @@ export class Service {
   }
 
   /** Stops taking requests, finishes what was begun, and closes the store. @returns whether everything ended by itself */
-  async stop(limitMs?: number): Promise<boolean> {
-    const finished = await shutDown(this.app, limitMs);
+  async stop(limitMs = DEFAULT_SHUTDOWN_MS): Promise<boolean> {
+    const [finished] = await Promise.all([shutDown(this.app, limitMs), this.#worker.stop(limitMs)]);
     this.#watching.abort();
     clearInterval(this.#sweeping);
     clearInterval(this.#resuming);
-    await this.#worker.stop();
     await this.context.rounds.close();
     await this.context.telemetry.close();
     await this.context.store.close();

@@ -4,9 +4,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { TrustedPlan } from '../../custody/trusted-plan.js';
 import { EnvironmentError, RefusedError, TensorGuardError } from '../../errors.js';
 import { hex } from '../../package/messages/common.js';
@@ -23,6 +23,7 @@ import type { ServedFleet } from '../fleet/fleet.js';
 import { type Summed, type SummedUpdate, summedUpdate } from '../telemetry/round-records.js';
 import { type RoundService, SUM_QUEUE } from './round-service.js';
 import { keepFileRecord } from './stored-round.js';
+import type { SumDirectories } from './sum-directories.js';
 import type { UpdateIntake } from './update-intake.js';
 
 export interface SumWorkerOptions {
@@ -32,6 +33,7 @@ export interface SumWorkerOptions {
   readonly fleet: ServedFleet;
   /** The plan of a round, verified. */
   readonly planOf: (plan: string) => Promise<TrustedPlan>;
+  readonly directories: SumDirectories;
   readonly leaseMs: number;
   /** What looks at each sealed set before it is summed. */
   readonly outlierTests: readonly OutlierTest[];
@@ -47,10 +49,14 @@ export function workerName(): string {
   return `w-${process.pid}-${randomBytes(6).toString('hex')}`;
 }
 
+/** From giving a sum up to its end: one read of the store, and one write. */
+const GIVE_UP_MS = 5_000;
+
 export class SumWorker {
   readonly #options: SumWorkerOptions;
   readonly #name = workerName();
   readonly #stop = new AbortController();
+  readonly #givingUp = new AbortController();
   #done: Promise<void> | undefined;
 
   constructor(options: SumWorkerOptions) {
@@ -61,10 +67,21 @@ export class SumWorker {
     this.#done ??= this.#run();
   }
 
-  /** Waits for the sum that is being made. */
-  async stop(): Promise<void> {
+  /**
+   * Takes no further sum, and waits for the one that is being made: for `graceMs`, then it is given up, which another worker
+   * hears at once.
+   */
+  async stop(graceMs: number): Promise<void> {
     this.#stop.abort();
-    await this.#done;
+    const timer = setTimeout(() => this.#givingUp.abort(), graceMs);
+    // A store that does not answer holds up nobody: the lease ends by itself.
+    await Promise.race([this.#done, delay(graceMs + GIVE_UP_MS, undefined, { ref: false })]);
+    clearTimeout(timer);
+  }
+
+  #requireTime(): void {
+    if (!this.#givingUp.signal.aborted) return;
+    throw new EnvironmentError('server.closing', 'The server is shutting down; the sum is made elsewhere.');
   }
 
   async #run(): Promise<void> {
@@ -113,9 +130,9 @@ export class SumWorker {
   }
 
   async #sum(plan: string, state: RoundState, attempt: number): Promise<void> {
-    const { rounds, store, fleet, planOf, onSummed } = this.#options;
+    const { rounds, store, fleet, planOf, directories, onSummed } = this.#options;
     const started = performance.now();
-    const directory = await mkdtemp(join(tmpdir(), 'tensorguard-sum-'));
+    const directory = await directories.make();
     const failures: EnvironmentError[] = [];
     const headers = new Map<string, SummedUpdate>();
     try {
@@ -207,6 +224,7 @@ export class SumWorker {
       name: fingerprint,
       open: () =>
         noting(failures, async () => {
+          this.#requireTime();
           if (refuses && outlier !== undefined) throw outlierRefused(outlier);
           const upload = await intake.find(plan, fingerprint);
           if (upload === undefined) throw lost(fingerprint);
@@ -215,7 +233,11 @@ export class SumWorker {
           return {
             sizeBytes: source.sizeBytes,
             close: () => source.close(),
-            read: (target, position) => noting(failures, () => source.read(target, position)),
+            read: (target, position) =>
+              noting(failures, async () => {
+                this.#requireTime();
+                await source.read(target, position);
+              }),
           } satisfies ByteSource;
         }),
     }));
