@@ -1,5 +1,6 @@
 /** The aggregation service, put together: a store, a fleet, rounds, a worker, and the HTTP server in front of them. */
 import { RefusedError } from '../errors.js';
+import { JsonlWriter } from '../observability/jsonl-writer.js';
 import type { Policy } from '../policy/policy.js';
 import { reportedStatisticTest } from '../round/outliers/reported-statistic.js';
 import { pause } from '../store/lifetime.js';
@@ -38,6 +39,7 @@ import { RECORD_ACCESS, registerRecordRoutes } from './routes/records.js';
 import { RELEASE_ACCESS, registerReleaseRoutes } from './routes/releases.js';
 import { REPORT_ACCESS, registerReportRoutes } from './routes/reports.js';
 import { ROUND_ACCESS, registerRoundRoutes } from './routes/rounds.js';
+import { registerSchemaRoutes, SCHEMA_ACCESS } from './routes/schemas.js';
 import { registerUpdateRoutes, UPDATE_ACCESS } from './routes/updates.js';
 import { registerWorkRoutes, WORK_ACCESS } from './routes/work.js';
 import { changeJson, decodeJson } from './state/json-state.js';
@@ -51,6 +53,8 @@ export interface ServiceOptions extends Omit<AppOptions, 'access' | 'directory' 
   readonly policy: Policy;
   readonly rounds?: Partial<RoundConfig>;
   readonly retention?: RetentionPolicy;
+  /** Directory for records as JSONL; none are written where it is absent. */
+  readonly recordsDirectory?: string | undefined;
   /** The dashboard, at `/`; absent: none is served. */
   readonly page?: ServedPage | undefined;
   readonly host: string;
@@ -74,6 +78,7 @@ export const SERVICE_ACCESS = {
   ...RECORD_ACCESS,
   ...CUSTODY_ACCESS,
   ...METRICS_ACCESS,
+  ...SCHEMA_ACCESS,
 };
 
 /** Several servers may sweep at once; it does no harm. */
@@ -104,6 +109,7 @@ export class Service {
       policy,
       rounds: config,
       retention,
+      recordsDirectory,
       page,
       host,
       port,
@@ -119,6 +125,10 @@ export class Service {
       const onError = (error: unknown): void => app.log.error({ err: error }, 'in the background');
       const health = new HealthBook(store.state);
       const telemetry = new Telemetry({ state: store.state, version: appOptions.version, onError });
+      if (recordsDirectory !== undefined) {
+        const onDropped = (count: number): void => telemetry.dropped('jsonl', count);
+        telemetry.recorder.add(await JsonlWriter.open({ directory: recordsDirectory, onDropped, onError }));
+      }
       const rounds = new RoundService({
         store,
         onError,
@@ -172,10 +182,12 @@ export class Service {
       registerRecordRoutes(app, context);
       registerCustodyRoutes(app, context);
       registerMetricsRoutes(app, context);
+      registerSchemaRoutes(app);
       const service = new Service(app, context, worker);
       started = service;
       await service.#shareRoster();
       service.#followRoster(onError);
+      telemetry.start();
       await rounds.resume();
       worker.start();
       service.#collect(retention ?? DEFAULT_RETENTION, onError);

@@ -58,6 +58,7 @@ const EXPECTED: Readonly<Record<string, readonly Role[] | 'anybody'>> = {
   'GET /dashboard/page.css': 'anybody',
   'GET /dashboard/icon.svg': 'anybody',
   'GET /metrics': ['operator', 'viewer'],
+  'GET /v1/schemas/:schema': 'anybody',
 };
 
 /** Names of things that are not there, so that what is allowed ends in "not found" or the like. */
@@ -69,6 +70,7 @@ function pathOf(route: string): string {
     .replace(':custodian', 'custodian-1')
     .replace(':cohort', 'elsewhere')
     .replace(':counter', '7')
+    .replace(':schema', 'record')
     .replace(':chunk', '0')
     .replace(':client', 'client-01')
     .replace(':sequence', '0');

@@ -28,6 +28,7 @@ interface ServerOptions extends ServerDataOptions {
   readonly answerHours?: number;
   readonly keepRounds: number;
   readonly keepUnusedHours: number;
+  readonly records?: string;
   readonly logLevel?: LogLevel;
   readonly try: boolean;
   readonly once: boolean;
@@ -45,6 +46,7 @@ const NOT_WITH_TRY = [
   'trustProxy',
   'tlsKey',
   'tlsCert',
+  'records',
 ];
 
 const TRY_ADVICE = 'To see one round first, without any of this: tensorguard-native server --try.';
@@ -107,6 +109,7 @@ export function serverCommand(command: Command, output: () => Output): Command {
       integerOption(1, 8760),
       DEFAULT_RETENTION.graceMs / HOUR_MS,
     )
+    .option('--records <dir>', 'write records (rounds, latencies, budgets, alerts) there, as JSONL')
     .addOption(
       new Option('--try', 'make a throw-away fleet on this machine and run one round of it')
         .default(false)
@@ -153,6 +156,7 @@ export function serverCommand(command: Command, output: () => Output): Command {
           secondUpdate: options.secondUpdate,
           ...(options.answerHours !== undefined && { answerWindowMs: options.answerHours * HOUR_MS }),
         },
+        recordsDirectory: options.records,
         ...(options.publicAuthority !== undefined && { publicAuthority: options.publicAuthority }),
         ...(options.trustProxy !== undefined && { trustProxy: options.trustProxy }),
         ...(options.tlsKey !== undefined &&

@@ -42,10 +42,10 @@ export class Telemetry {
   readonly lastSeen: LastSeen;
   readonly #digest = new ReportDigest(`s${process.pid}-${randomBytes(4).toString('hex')}`);
   readonly #now: () => number;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: TelemetryOptions) {
-    const { state, onError, intervalMs = INTERVAL_MS, now = Date.now } = options;
+    const { state, onError, now = Date.now } = options;
     this.#now = now;
     this.records = new RecordBook(state);
     this.recorder = new Recorder(now);
@@ -59,7 +59,11 @@ export class Telemetry {
         onDropped: (count) => this.dropped('store', count),
       }),
     );
-    this.#timer = setInterval(() => {
+  }
+
+  start(): void {
+    const { onError, intervalMs = INTERVAL_MS } = this.options;
+    this.#timer ??= setInterval(() => {
       this.#takeTogether();
       this.lastSeen.flush().catch(onError);
     }, intervalMs);

@@ -8,8 +8,9 @@ import {
 } from '../../../lib/observability/records.js';
 import type { RobotReport } from '../../../lib/observability/robot-report.js';
 import { PHASES } from '../../../lib/round/machine/phases.js';
+import { custodyStatus } from '../../observability/support/records.js';
 import { ServedTestFleet } from '../support/served-fleet.js';
-import { custodyStatus, eventually, personToken, readAs } from './support.js';
+import { eventually, personToken, readAs } from './support.js';
 
 const anything = z.unknown();
 const listed = z.object({ records: z.array(recordSchema) });
@@ -36,7 +37,7 @@ describe('what people read of a fleet', function () {
   let token: string;
   before(async () => {
     fleet = await ServedTestFleet.create(4);
-    await fleet.start();
+    await fleet.start({ recordsDirectory: fleet.at('records') });
     token = await personToken(fleet);
   });
   after(() => fleet.stop());
@@ -176,6 +177,15 @@ describe('what people read of a fleet', function () {
     expect(compression.ratio).to.be.greaterThan(compression.effectiveRatio);
     expect(compression.effectiveRatio).to.equal(compression.originalBytes / wireBytes);
     expect(compression.compressedBytes).to.be.lessThan(wireBytes);
+  });
+
+  it('writes all of it to the directory for records as well', async () => {
+    const written = await readJsonlRecords(fleet.at('records'));
+    expect(written.unreadable).to.equal(0);
+    const kinds = new Set(written.records.map(({ kind }) => kind));
+    expect([...kinds]).to.include.members(['privacy', 'alert']);
+    const kept = await records('?kind=privacy&limit=1000');
+    expect(written.records.filter(({ kind }) => kind === 'privacy')).to.deep.equal(kept);
   });
 
   it('shows custodians as the roster lists them, with what their agents said last', async () => {

@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import { KEPT_RECORDS, RecordBook } from '../../../lib/server/telemetry/record-book.js';
 import { openStore } from '../../../lib/store/open-store.js';
 import type { Store } from '../../../lib/store/store.js';
+import { privacyRecord } from '../../observability/support/records.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
-import { privacyRecord } from './support.js';
 
 describe('the newest records', () => {
   let store: Store;
