@@ -143,6 +143,8 @@ export const roundRecordSchema = z.strictObject({
   quorum: integerSchema(1),
   received: integerSchema(0),
   refused: integerSchema(0),
+  /** Updates that tests have flagged; absent where none have looked. */
+  outliers: integerSchema(0).optional(),
   accepted: integerSchema(0).optional(),
   answered: integerSchema(0),
   threshold: integerSchema(1),

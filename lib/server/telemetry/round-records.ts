@@ -16,13 +16,21 @@ import { fileBytes } from '../files/verified-file.js';
 import { roundSummary } from '../rounds/round-status.js';
 
 export function roundRecord(plan: string, state: RoundState, atMs: number): RecordOf<'round'> {
-  const { maxClients: _, release: __, close, failure, ...summary } = roundSummary(plan, state);
+  const { fleet, policy, cohort, round, phase, opensAtMs, deadlineMs, enteredAtMs, ...rest } = roundSummary(
+    plan,
+    state,
+  );
+  const { eligible, quorum, received, refused, outliers, accepted, answered, threshold, failure, close } =
+    rest;
   return {
     kind: 'round',
     schema: RECORD_SCHEMA_VERSION,
     id: `round.${plan}`,
     atMs,
-    ...summary,
+    ...{ fleet, policy, cohort, round, plan, phase, opensAtMs, deadlineMs, enteredAtMs },
+    ...{ eligible, quorum, received, refused, answered, threshold },
+    ...(outliers !== undefined && { outliers }),
+    ...(accepted !== undefined && { accepted }),
     ...(failure !== undefined && {
       failure: { code: failure.code, message: failure.message.replace(/\p{Cc}+/gu, ' ') },
     }),

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { expect } from 'chai';
 import { z } from 'zod';
+import { readJsonlRecords } from '../../../lib/observability/jsonl-reader.js';
 import {
   RECORDED_ROUND_PHASES,
   recordSchema,
@@ -37,10 +38,14 @@ describe('what people read of a fleet', function () {
   let token: string;
   before(async () => {
     fleet = await ServedTestFleet.create(4);
-    await fleet.start({ recordsDirectory: fleet.at('records') });
+    await start();
     token = await personToken(fleet);
   });
   after(() => fleet.stop());
+
+  async function start(): Promise<void> {
+    await fleet.start({ recordsDirectory: fleet.at('records') });
+  }
 
   async function records(query = ''): Promise<TelemetryRecord[]> {
     const response = await readAs(fleet, token, `/v1/records${query}`);
@@ -99,7 +104,7 @@ describe('what people read of a fleet', function () {
     for (const restarted of [false, true]) {
       if (restarted) {
         await fleet.stop();
-        await fleet.start();
+        await start();
       }
       const [robot] = (await clients()).clients;
       expect(robot?.lastSeenMs).to.be.within(before, Date.now());
@@ -151,7 +156,7 @@ describe('what people read of a fleet', function () {
     await owner.sendJson('PUT', `/v1/rounds/${planned.plan}/opening`, opening, anything);
     await eventually(async () => ((await records('?kind=latency')).length === 2 ? true : undefined));
     await fleet.stop();
-    await fleet.start();
+    await start();
     const [round, ...others] = await records('?kind=round');
     expect(others).to.deep.equal([]);
     expect(round).to.include({
