@@ -10,6 +10,7 @@ import { coordinatorInitCommand } from './commands/coordinator-init.js';
 import { custodianAnswerCommand } from './commands/custodian-answer.js';
 import { custodianInitCommand } from './commands/custodian-init.js';
 import { custodianRunCommand } from './commands/custodian-run.js';
+import { dashboardCommand } from './commands/dashboard.js';
 import { doctorCommand } from './commands/doctor.js';
 import { evaluateCommand } from './commands/evaluate.js';
 import { fleetEnrollCommand } from './commands/fleet-enroll.js';
@@ -123,6 +124,7 @@ function buildProgram(version: string): Command {
   add(token, 'create', serverTokenCreateCommand);
   add(token, 'list', serverTokenListCommand);
   add(token, 'revoke', serverTokenRevokeCommand);
+  add(program, 'dashboard', dashboardCommand);
   add(program, 'inspect', inspectCommand);
   add(program, 'doctor', doctorCommand);
   add(program, 'bench', benchCommand);

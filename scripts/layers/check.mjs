@@ -6,7 +6,7 @@ import { layerOf, refuse, unitOf } from './rules.mjs';
 
 /** What lib/ and bin/ below `root` do against the rule: one message each, "file:line: what". */
 export function checkLayers(root) {
-  const files = ['lib', 'bin'].flatMap((folder) => listFiles(root, folder, (file) => file.endsWith('.ts')));
+  const files = ['lib', 'bin'].flatMap((folder) => listFiles(root, folder, (file) => /\.tsx?$/.test(file)));
   const imports = importsOf(root, files);
   const problems = [
     ...files

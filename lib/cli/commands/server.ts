@@ -14,6 +14,7 @@ import { integerOption } from '../options.js';
 import type { Output } from '../output.js';
 import { addDataOptions, type ServerDataOptions, storeOptionsOf } from '../server-options.js';
 import { tryServer } from '../server-try.js';
+import { stopOnSignals } from '../stop-on-signals.js';
 import { packageVersion } from '../version.js';
 
 interface ServerOptions extends ServerDataOptions {
@@ -68,17 +69,6 @@ function missingParts(aggregator: string): MissingPart[] {
     return [{ advice, publicAdvice }];
   }
   return [];
-}
-
-/** Ends the process when it is asked to, after what was begun. */
-function stopOnSignals(stop: () => Promise<unknown>): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        stop().finally(() => resolve());
-      });
-    }
-  });
 }
 
 export function serverCommand(command: Command, output: () => Output): Command {

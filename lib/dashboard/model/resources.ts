@@ -31,7 +31,7 @@ interface Entry {
 const NOTHING: Snapshot<never> = { value: undefined, failure: undefined, isLoading: false };
 const MIN_GAP_MS = 1000;
 /** A server that takes long to answer is asked less often. */
-const GAP_IN_DURATIONS = 5;
+const GAP_IN_DURATIONS = 2;
 /** Of paths that no view shows any more. */
 const MAX_KEPT = 64;
 

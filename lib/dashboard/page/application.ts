@@ -1,6 +1,8 @@
 /** What the whole page shares: who is signed in, what was read of the server, and whether it is live. */
+import { readAllClients } from '../model/all-clients.js';
 import { changedBy } from '../model/changes.js';
 import { type FeedState, LiveFeed } from '../model/live-feed.js';
+import { CLIENTS_PATH } from '../model/paths.js';
 import { Resources } from '../model/resources.js';
 import { type RequestFailure, ServerApi } from '../model/server-api.js';
 import { Session } from './session.js';
@@ -29,7 +31,9 @@ export class Application {
       token: () => this.#session.token,
       onRefused: (token, failure) => this.#refused(token, failure),
     });
-    this.resources = new Resources({ load: (path) => this.api.get(path) });
+    this.resources = new Resources({
+      load: (path) => (path === CLIENTS_PATH ? readAllClients(this.api) : this.api.get(path)),
+    });
     this.#feed = new LiveFeed({
       open: (lastEventId, signal) => this.api.events(lastEventId, signal),
       onEvent: (event) => {

@@ -7,6 +7,7 @@ import { Connection } from './connection.js';
 import { useApplication, useCaller, usePlace } from './hooks.js';
 import { Notice } from './parts/notice.js';
 import { SignInDialog } from './sign-in.js';
+import type { ViewProperties } from './view-properties.js';
 import { EfficiencyView } from './views/efficiency.js';
 import { ExpertsView } from './views/experts.js';
 import { FleetView } from './views/fleet.js';
@@ -14,10 +15,6 @@ import { KeysView } from './views/keys.js';
 import { PrivacyView } from './views/privacy.js';
 import { ReleaseView } from './views/release.js';
 import { RoundView } from './views/round.js';
-
-export interface ViewProperties {
-  readonly subject: string | undefined;
-}
 
 const COMPONENTS: Readonly<Record<ViewName, ComponentType<ViewProperties>>> = {
   fleet: FleetView,

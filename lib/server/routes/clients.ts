@@ -22,6 +22,7 @@ const listSchema = z.object({
   enrolled: z.int().describe('Clients in the roster'),
   next: z.string().optional().describe('Where there are more: the value for `after`'),
 });
+export type ClientList = z.infer<typeof listSchema>;
 
 export function registerClientRoutes(app: App, context: ServerContext): void {
   app.get(

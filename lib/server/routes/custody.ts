@@ -26,6 +26,9 @@ const custodianSchema = z.object({
     .describe("What its agent said last; absent: nothing ('custodian run')"),
 });
 
+const custodyListSchema = z.object({ threshold: z.int(), custodians: z.array(custodianSchema) });
+export type CustodyList = z.infer<typeof custodyListSchema>;
+
 export function registerCustodyRoutes(app: App, { fleet, rounds, telemetry }: ServerContext): void {
   app.get(
     '/v1/custody',
@@ -33,7 +36,7 @@ export function registerCustodyRoutes(app: App, { fleet, rounds, telemetry }: Se
       schema: {
         summary: 'Custodians: epochs, key states, next rotation, audit head, open uses of break-glass',
         tags: ['custody'],
-        response: { 200: z.object({ threshold: z.int(), custodians: z.array(custodianSchema) }) },
+        response: { 200: custodyListSchema },
       },
     },
     async () => {

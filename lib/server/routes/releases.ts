@@ -38,6 +38,8 @@ const releaseSchema = z.object({
   plan: z.string().optional(),
   atMs: z.int(),
 });
+const releaseListSchema = z.object({ releases: z.array(releaseSchema) });
+export type ReleaseList = z.infer<typeof releaseListSchema>;
 const latestQuery = z.strictObject({ policy: idParam.optional() });
 
 function shown({ file: _, ...record }: ReleaseRecord): z.infer<typeof releaseSchema> {
@@ -119,7 +121,7 @@ export function registerReleaseRoutes(app: App, context: ServerContext): void {
         summary: 'Releases, the newest first',
         tags: ['releases'],
         querystring: latestQuery,
-        response: { 200: z.object({ releases: z.array(releaseSchema) }) },
+        response: { 200: releaseListSchema },
       },
     },
     async ({ query }) => ({ releases: (await releases(query.policy)).map(shown) }),

@@ -1,7 +1,7 @@
 /** A small real fleet on this machine, a service that serves it on loopback, and signed clients of its members. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { smolVlaConfig } from '../../../lib/adapter/smolvla.js';
+import { smolVlaConfig, type TensorShape } from '../../../lib/adapter/smolvla.js';
 import { perturbAdapter, writeSyntheticAdapter } from '../../../lib/adapter/synthetic.js';
 import type { BackoffOptions } from '../../../lib/agents/http/backoff.js';
 import { SignedClient } from '../../../lib/agents/http/signed-client.js';
@@ -33,6 +33,14 @@ export interface PlannedFile {
   readonly path: string;
 }
 
+export interface TestAdapter {
+  readonly shapes: readonly TensorShape[];
+  readonly rank: number;
+}
+
+/** What takes no time. */
+const SMALL_ADAPTER: TestAdapter = { shapes: SMALL_SHAPES, rank: RANK };
+
 export class ServedTestFleet {
   readonly directory: string;
   readonly clients: number;
@@ -43,7 +51,7 @@ export class ServedTestFleet {
     this.clients = clients;
   }
 
-  static async create(clients = 4): Promise<ServedTestFleet> {
+  static async create(clients = 4, { shapes, rank }: TestAdapter = SMALL_ADAPTER): Promise<ServedTestFleet> {
     const directory = await temporaryDirectory();
     await createFleet({
       directory: join(directory, 'fleet'),
@@ -62,8 +70,8 @@ export class ServedTestFleet {
     await mkdir(fleet.at('adapters'));
     await writeSyntheticAdapter(fleet.at('adapters', 'start'), {
       seed: 'start',
-      shapes: SMALL_SHAPES,
-      config: smolVlaConfig(RANK),
+      shapes,
+      config: smolVlaConfig(rank),
     });
     for (let number = 1; number <= clients; number += 1) {
       await perturbAdapter(fleet.at('adapters', 'start'), fleet.adapter(number), { seed: `robot ${number}` });

@@ -13,7 +13,7 @@ import {
 } from '../../model/fleet-table.js';
 import { formatNumber, plural, shortFingerprint } from '../../model/format.js';
 import { CLIENTS_PATH } from '../../model/paths.js';
-import type { ClientView } from '../../model/reported.js';
+import type { ClientList, ClientView } from '../../model/reported.js';
 import { useResource } from '../hooks.js';
 import { Card } from '../parts/card.js';
 import { type Figure, Figures } from '../parts/figures.js';
@@ -32,7 +32,7 @@ const GRADE_TONES: Readonly<Record<HealthGrade, Tone>> = {
 };
 
 export function FleetView() {
-  const clients = useResource<{ clients: ClientView[] }>(CLIENTS_PATH);
+  const clients = useResource<ClientList>(CLIENTS_PATH);
   return (
     <Reading snapshot={clients} what="the clients">
       {(answer) => <Fleet clients={answer.clients} />}

@@ -1,5 +1,6 @@
 /** One round, stage by stage: who has sent, how far it is from its quorum, what was refused and why. */
 import { plural, shortFingerprint } from '../../model/format.js';
+import { ROUNDS_PATH } from '../../model/paths.js';
 import { hashOf } from '../../model/place.js';
 import type { RoundStatus, RoundSummary } from '../../model/reported.js';
 import {
@@ -19,7 +20,7 @@ import { Reading } from '../parts/reading.js';
 import { Stages } from '../parts/stages.js';
 import { Table } from '../parts/table.js';
 import { Age, Countdown } from '../parts/time.js';
-import type { ViewProperties } from '../shell.js';
+import type { ViewProperties } from '../view-properties.js';
 
 const TONES: Readonly<Record<RoundPhase, Tone>> = {
   planned: 'neutral',
@@ -33,7 +34,7 @@ const TONES: Readonly<Record<RoundPhase, Tone>> = {
 };
 
 export function RoundView({ subject }: ViewProperties) {
-  const list = useResource<{ rounds: RoundSummary[] }>('/v1/rounds');
+  const list = useResource<{ rounds: RoundSummary[] }>(ROUNDS_PATH);
   return (
     <Reading snapshot={list} what="the rounds">
       {({ rounds }) => {
