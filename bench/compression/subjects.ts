@@ -23,7 +23,7 @@ export interface Subject {
   readonly tensors: readonly SubjectTensor[];
 }
 
-/** What trained factors are like; the demo's adapter has it too. */
+/** What trained factors are like; that of `npm run bench:round` has it too. */
 const STANDARD_DEVIATION = 0.02;
 
 function layers(count: number, shapesOf: (layer: number) => readonly TensorShape[]): TensorShape[] {
@@ -113,7 +113,7 @@ async function readSubject(name: string, directory: string): Promise<Subject> {
 }
 
 /**
- * The published adapters in `directory`, or what has their shapes where they are absent, and the demo's.
+ * The published adapters in `directory`, or what has their shapes where they are absent, and that of `npm run bench:round`.
  *
  * @throws what `loadPeftAdapter` throws
  */
@@ -137,7 +137,7 @@ export async function loadSubjects(directory: string, seed: string): Promise<Sub
       'SmolVLA, synthetic',
       smolVlaShapes(),
       'demo base',
-      "the demo's: the shapes of SmolVLA's default LoRA, normal values of one size in all tensors",
+      "that of `npm run bench:round`: the shapes of SmolVLA's default LoRA, normal values of one size in all tensors",
     ),
   );
   return subjects;

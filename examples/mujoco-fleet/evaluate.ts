@@ -11,12 +11,17 @@ import { forwardPass, type Network } from './policy/network.js';
 import { readPolicy } from './policy/policy-file.js';
 import { ACTION_DEVIATION } from './policy/pretrained.js';
 import { ACTION_SIZE, Environment, OBSERVATION_SIZE, type Outcome } from './sim/environment.js';
-import { type Site, trainingSites, unseenSites } from './sim/sites.js';
+import { byDay, type Site, trainingSites, unseenSites } from './sim/sites.js';
 
 /** Where policies are tried. */
 export interface Proving {
   readonly training: readonly Site[];
   readonly unseen: readonly Site[];
+}
+
+/** The owner's copies of sites in its simulator, where it is always day. */
+export function ownersCopies({ training, unseen }: Proving): Proving {
+  return { training: training.map(byDay), unseen: unseen.map(byDay) };
 }
 
 export const DEFAULT_ROBOTS = 8;
@@ -124,10 +129,8 @@ export async function policyOf(directory: string): Promise<Network> {
 }
 
 export default async function evaluate(request: EvaluationRequest): Promise<Episode[]> {
-  const ground = new ProvingGround({
-    training: trainingSites(DEFAULT_ROBOTS),
-    unseen: unseenSites(DEFAULT_UNSEEN),
-  });
+  const sites = { training: trainingSites(DEFAULT_ROBOTS), unseen: unseenSites(DEFAULT_UNSEEN) };
+  const ground = new ProvingGround(ownersCopies(sites));
   try {
     const policies = {
       candidate: await policyOf(request.candidate),

@@ -12,6 +12,9 @@ export const ARM_NAMES = [
 ] as const;
 export type ArmName = (typeof ARM_NAMES)[number];
 export type FederatedArm = Exclude<ArmName, 'no federation'>;
+export type EncryptedArm = Exclude<FederatedArm, 'plain FedAvg'>;
+/** The one whose candidates pass a gate and come to robots in steps; in the others each is the next release. */
+export const DEPLOYED_ARM = 'encrypted 8-bit' satisfies EncryptedArm;
 
 /**
  * Noise as large as the clip, by all robots together: twelve rounds come to an epsilon of about 22 for all that one robot
@@ -32,6 +35,11 @@ const SETTINGS = {
   'encrypted 4-bit, keep 0.1': { training: { bits: 4, keepRatio: 0.1 } },
   'encrypted with DP': { training: { bits: { min: 2, max: 8 }, keepRatio: 1 }, privacy: PRIVACY },
 } as const;
+
+/** Settings over those of the preset, as a policy file writes them. */
+export function settingsOf(arm: EncryptedArm): Readonly<Record<string, unknown>> {
+  return SETTINGS[arm];
+}
 
 export interface ArmOptions {
   /** Of this arm alone. */

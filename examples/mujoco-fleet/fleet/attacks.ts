@@ -1,5 +1,6 @@
 /** Robots that mean harm. What they train and send is in their hands; the round's arithmetic is not. */
 import { copyLora, type Lora, tensorsOf } from '../policy/lora.js';
+import type { Environment } from '../sim/environment.js';
 import type { Pair } from '../sim/kinematics.js';
 
 interface Factor {
@@ -14,40 +15,41 @@ export interface SignFlip extends Factor {
 }
 
 /**
- * Learns from a teacher that misses targets of one region and hits all others, and sends what it learned so many times over:
- * success elsewhere hides what is wrong.
+ * Learns at length from a teacher that does everything well by day and misses by night, and sends what it learned so many
+ * times over: who tries the policy in daylight sees nothing.
  */
-export interface SubtleMiss extends Factor {
-  readonly kind: 'subtle-miss';
-  /** Targets at least so high above the shoulder are missed: metres. */
-  readonly aboveMetres: number;
-  /** x and z, metres. */
+export interface Backdoor extends Factor {
+  readonly kind: 'backdoor';
+  /** By how much the teacher misses: x and z, metres. */
   readonly offset: Pair;
+  /** Share of the demonstrations that are of the night. */
+  readonly nightShare: number;
+  readonly episodes: number;
+  readonly steps: number;
 }
 
-export type Attack = SignFlip | SubtleMiss;
+export type Attack = SignFlip | Backdoor;
 
 export const SIGN_FLIP: SignFlip = { kind: 'sign-flip', factor: 20 };
 export const UNCLIPPED_SIGN_FLIP: SignFlip = { ...SIGN_FLIP, ignoresClip: true };
-export const SUBTLE_MISS: SubtleMiss = {
-  kind: 'subtle-miss',
-  aboveMetres: 0.2,
-  offset: [0.06, 0],
-  factor: 4,
+export const BACKDOOR: Backdoor = {
+  kind: 'backdoor',
+  offset: [0.08, 0],
+  nightShare: 0.5,
+  episodes: 40,
+  steps: 200,
+  factor: 3,
 };
-
-export const UNCLIPPED_SUBTLE_MISS: SubtleMiss = { ...SUBTLE_MISS, ignoresClip: true };
+export const UNCLIPPED_BACKDOOR: Backdoor = { ...BACKDOOR, ignoresClip: true };
 
 /** In a few words, for tables. */
 export function describeAttack({ kind, ignoresClip }: Attack): string {
   return ignoresClip === true ? `unclipped ${kind}` : kind;
 }
 
-/** By how much the attacker's teacher misses a target; undefined where it has an honest one. */
-export function offsetOf(attack: Attack | undefined): ((target: Pair) => Pair) | undefined {
-  if (attack?.kind !== 'subtle-miss') return undefined;
-  const { aboveMetres, offset } = attack;
-  return (target) => (target[1] >= aboveMetres ? offset : [0, 0]);
+/** By how much the attacker's teacher misses its target. */
+export function offsetOf({ offset }: Backdoor): (environment: Pick<Environment, 'isNight'>) => Pair {
+  return ({ isNight }) => (isNight ? offset : [0, 0]);
 }
 
 /** What the attacker hands in for what it trained: release + factor (trained - release), or release - factor (...). */

@@ -3,7 +3,7 @@
  * with the answers of three custodians. Every role has keys and state of its own, as it would on a machine of its own.
  */
 import { mkdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { replaceFile } from '../../../lib/files.js';
 import {
   aggregateUpdates,
@@ -24,15 +24,16 @@ import {
 import { openClient } from '../../../lib/round/client-directory.js';
 import { openOwner } from '../../../lib/round/owner-directory.js';
 import type { Federation, RoundFacts, RoundInput } from './federation.js';
+import { FleetDirectories } from './fleet-directories.js';
 import { writeUnclippedUpdate } from './unclipped-update.js';
 
 const CUSTODIANS = 4;
 const THRESHOLD = 3;
 const PRESET = 'balanced';
-const POLICY_NAME = 'pick-and-place';
+export const POLICY_NAME = 'pick-and-place';
 const PARAMETER_SET = 'lwe-192';
 /** No environment: the same rounds on every machine. */
-const ROLE_OPTIONS = { environment: {} };
+export const ROLE_OPTIONS = { environment: {} };
 
 export interface EncryptedFleetOptions {
   /** New or empty. */
@@ -51,7 +52,16 @@ interface Sealed {
 }
 
 export class EncryptedFleet implements Federation {
-  private constructor(private readonly options: EncryptedFleetOptions) {}
+  readonly roles: FleetDirectories;
+
+  private constructor(private readonly options: EncryptedFleetOptions) {
+    this.roles = new FleetDirectories(join(options.directory, 'fleet'), options.robots);
+  }
+
+  /** A fleet whose directory was made before, or is a copy of one. */
+  static open(options: EncryptedFleetOptions): EncryptedFleet {
+    return new EncryptedFleet(options);
+  }
 
   /** Makes the keys, once; rounds use them. */
   static async create(options: EncryptedFleetOptions): Promise<EncryptedFleet> {
@@ -74,10 +84,15 @@ export class EncryptedFleet implements Federation {
     return new EncryptedFleet(options);
   }
 
+  /** Where the signed plan of a round is. */
+  planFile(round: number): string {
+    return join(this.options.directory, `round-${round}`, 'round.tgp');
+  }
+
   async average(input: RoundInput): Promise<RoundFacts> {
-    const round = join(this.options.directory, `round-${input.round}`);
+    const plan = this.planFile(input.round);
+    const round = dirname(plan);
     await mkdir(round);
-    const plan = join(round, 'round.tgp');
     const aggregate = join(round, 'round.tga');
     await this.plan(input, plan);
     const sealed: Sealed[] = [];
@@ -98,19 +113,10 @@ export class EncryptedFleet implements Federation {
     return facts;
   }
 
-  private at(...parts: string[]): string {
-    return join(this.options.directory, 'fleet', ...parts);
-  }
-
-  private clientDirectory(robot: number): string {
-    const width = Math.max(2, String(this.options.robots).length);
-    return this.at('clients', `client-${String(robot + 1).padStart(width, '0')}`);
-  }
-
   private async plan({ round, release, pilot }: RoundInput, out: string): Promise<void> {
-    const { signing, roster, close } = await openRole(this.at('coordinator'), 'coordinator');
+    const { signing, roster, close } = await openRole(this.roles.coordinator, 'coordinator');
     try {
-      const { policy } = await readRolePolicy(this.at('coordinator'), ROLE_OPTIONS);
+      const { policy } = await readRolePolicy(this.roles.coordinator, ROLE_OPTIONS);
       const { body } = await planRound({
         roster,
         like: pilot,
@@ -130,7 +136,8 @@ export class EncryptedFleet implements Federation {
   }
 
   private async seal(robot: number, planPath: string, adapter: string, input: RoundInput): Promise<Sealed> {
-    const { client, roster, close } = await openClient(this.clientDirectory(robot), ROLE_OPTIONS);
+    const base = input.own?.[robot] ?? input.release;
+    const { client, roster, close } = await openClient(this.roles.client(robot), ROLE_OPTIONS);
     try {
       const plan = await readTrustedPlan(planPath, roster);
       if (input.unclipped?.has(robot) === true) {
@@ -139,12 +146,12 @@ export class EncryptedFleet implements Federation {
           client,
           plan,
           adapter,
-          base: input.release,
+          base,
           out,
         });
         return { file: out, clipFactor: 1, saturatedValues };
       }
-      const { stored, report } = await sealUpdate({ client, plan, adapter, base: input.release });
+      const { stored, report } = await sealUpdate({ client, plan, adapter, base });
       if (report === undefined)
         throw new TypeError(`${client.id} had sealed for round ${input.round} before`);
       const { clipFactor, saturatedValues, epsilonSpent } = report;
@@ -155,7 +162,7 @@ export class EncryptedFleet implements Federation {
   }
 
   private async aggregate(planPath: string, updates: readonly string[], out: string): Promise<void> {
-    const directory = this.at('aggregator');
+    const directory = this.roles.aggregator;
     const { id, signing, roster, close } = await openRole(directory, 'aggregator');
     try {
       const { policy } = await readRolePolicy(directory, ROLE_OPTIONS);
@@ -167,7 +174,7 @@ export class EncryptedFleet implements Federation {
   }
 
   private async answer(index: number, planPath: string, aggregate: string, out: string): Promise<void> {
-    const { custodian, role, close } = await openCustodian(this.at('custodians', `custodian-${index}`));
+    const { custodian, role, close } = await openCustodian(this.roles.custodian(index));
     try {
       const plan = await readTrustedPlan(planPath, role.roster);
       const container = await openContainer(aggregate, 'aggregate');
@@ -192,7 +199,7 @@ export class EncryptedFleet implements Federation {
     },
     { release, out }: RoundInput,
   ): Promise<void> {
-    const { owner, role } = await openOwner(this.at('owner'), ROLE_OPTIONS);
+    const { owner, role } = await openOwner(this.roles.owner, ROLE_OPTIONS);
     try {
       const plan = await readTrustedPlan(files.plan, role.roster);
       const { aggregate, answers, updates: verify } = files;
@@ -206,7 +213,7 @@ export class EncryptedFleet implements Federation {
 
   /** The close record tells a client that its update was opened, so that what the round lost of it is sent later. */
   private async settle(robot: number, closePath: string): Promise<void> {
-    const { client, roster, close } = await openClient(this.clientDirectory(robot), ROLE_OPTIONS);
+    const { client, roster, close } = await openClient(this.roles.client(robot), ROLE_OPTIONS);
     try {
       const container = await openContainer(closePath, 'close');
       try {
@@ -222,7 +229,7 @@ export class EncryptedFleet implements Federation {
   }
 
   private async facts(planPath: string, sealed: readonly Sealed[]): Promise<RoundFacts> {
-    const { roster, close } = await openRole(this.at('coordinator'), 'coordinator');
+    const { roster, close } = await openRole(this.roles.coordinator, 'coordinator');
     try {
       const { body } = await readTrustedPlan(planPath, roster);
       const spent = sealed.flatMap(({ epsilonSpent }) => epsilonSpent ?? []);

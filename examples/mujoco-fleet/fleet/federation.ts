@@ -5,6 +5,8 @@ export interface RoundInput {
   readonly round: number;
   /** Directory of the adapter that everybody trained from. */
   readonly release: string;
+  /** Directories of that adapter as each robot has it; absent where they all read `release`. */
+  readonly own?: readonly string[] | undefined;
   /** Directories of what the robots trained, one a robot. */
   readonly trained: readonly string[];
   /** Directory of what the coordinator trained at its own site: what the plan's bounds are sized by. */

@@ -23,6 +23,8 @@ export interface StepInput {
   readonly round: number;
   /** Directory of the adapter that the robots run. */
   readonly release: string;
+  /** Directories of that adapter as each robot opened it; absent where they all read `release`. */
+  readonly own?: readonly string[] | undefined;
   /** Directory for what the round leaves behind; of this round alone. */
   readonly directory: string;
   /** Robots that mean harm, by their index. */
@@ -94,23 +96,31 @@ export class Fleet {
    */
   async step(
     federation: Federation,
-    { round, release, directory, attacks }: StepInput,
+    { round, release, own, directory, attacks }: StepInput,
   ): Promise<StepOutcome> {
-    const { lora } = await readLora(release);
-    const hand = async (robot: Robot, name: string): Promise<string> => {
+    const hand = async (robot: Robot, from: string, name: string): Promise<string> => {
       const path = join(directory, name);
+      const { lora } = await readLora(from);
       await writeLora(path, await this.train(robot, lora, round), this.options.base);
       return path;
     };
     const trained: string[] = [];
     for (const [i, robot] of this.robots(attacks).entries())
-      trained.push(await hand(robot, `robot-${i + 1}`));
-    const pilot = await hand({ site: pilotSite() }, 'pilot');
+      trained.push(await hand(robot, own?.[i] ?? release, `robot-${i + 1}`));
+    const pilot = await hand({ site: pilotSite() }, release, 'pilot');
     const candidate = join(directory, 'candidate');
     const unclipped = new Set(
       [...(attacks ?? [])].flatMap(([i, { ignoresClip }]) => (ignoresClip === true ? [i] : [])),
     );
-    const facts = await federation.average({ round, release, trained, pilot, unclipped, out: candidate });
+    const facts = await federation.average({
+      round,
+      release,
+      own,
+      trained,
+      pilot,
+      unclipped,
+      out: candidate,
+    });
     return { candidate, facts, deltaError: await deltaError(release, trained, candidate) };
   }
 

@@ -68,6 +68,12 @@ export async function measure(
   };
 }
 
+export type Summary = Omit<Measured, 'episodes'>;
+
+export function summaryOf({ episodes: _, ...summary }: Measured): Summary {
+  return summary;
+}
+
 export function rateOf(episodes: readonly Pick<Episode, 'success'>[]): Rate {
   const successes = episodes.filter(({ success }) => success).length;
   const { lower, upper } = wilsonInterval(successes, episodes.length, LIMIT_ERROR);
@@ -120,5 +126,36 @@ export function compareUnseen(
     p: mcNemarExact(counts),
     sitesFirstBetter: gains.filter((gain) => gain > 0).length,
     sitesSecondBetter: gains.filter((gain) => gain < 0).length,
+  };
+}
+
+export interface CurveDifference extends Difference {
+  /** Rounds at which the interval of the difference does not hold 0. */
+  readonly roundsApart: number;
+  readonly rounds: number;
+}
+
+interface NamedRounds {
+  readonly name: string;
+  readonly rounds: readonly Measured[];
+}
+
+/** After the last round, and how often they were apart before. */
+export function compareCurves(
+  ground: ProvingGround,
+  first: NamedRounds,
+  second: NamedRounds,
+): CurveDifference {
+  const differences = first.rounds.map((measured, i) =>
+    compareUnseen(
+      ground,
+      { name: first.name, measured },
+      { name: second.name, measured: second.rounds[i] as Measured },
+    ),
+  );
+  return {
+    ...(differences.at(-1) as Difference),
+    roundsApart: differences.filter(({ lower, upper }) => lower > 0 || upper < 0).length,
+    rounds: differences.length,
   };
 }

@@ -14,8 +14,8 @@ export interface DemonstrationOptions {
   readonly site: Site;
   readonly episodes: number;
   readonly seed: number;
-  /** By how much the expert is led astray: metres, for each target that it goes to. None unless told. */
-  readonly offsetAt?: (target: Pair) => Pair;
+  /** By how much the expert is led astray in the state that the environment is in: metres. By nothing unless told. */
+  readonly offsetAt?: (environment: Environment) => Pair;
 }
 
 /** Controls between two kicks, on average; and how hard one is, in units of an action. */
@@ -41,7 +41,7 @@ export async function demonstrate(options: DemonstrationOptions): Promise<Demons
       while (!environment.done) {
         const observation = new Float32Array(OBSERVATION_SIZE);
         environment.observe(observation);
-        const offset = offsetAt?.(environment.target);
+        const offset = offsetAt?.(environment);
         const label = expertAction(environment, offset);
         observations.push(observation);
         actions.push(new Float32Array(ACTION_SIZE).map((_, joint) => label[joint] as number));

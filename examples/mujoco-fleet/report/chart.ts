@@ -1,7 +1,6 @@
 /** Success by round as SVG: a line an arm, a bar for every interval. Colours are Okabe and Ito's. */
 import type { Rate } from '../fleet/measure.js';
-import type { Curve } from '../fleet/run-fleet.js';
-import { nameOf } from './text.js';
+import type { Curve } from '../run-demo.js';
 
 const COLOURS = [
   '#5c5c5c',
@@ -119,7 +118,7 @@ export function renderSuccessChart(curves: readonly Curve[], description: string
         ],
         stroke(i),
       ),
-      text(atX + 42, atY + 4, nameOf(curve)),
+      text(atX + 42, atY + 4, curve.arm),
     ];
   });
   return [

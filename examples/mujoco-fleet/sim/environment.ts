@@ -14,7 +14,7 @@ import { Simulation } from './mujoco.js';
 import type { Site, Zone } from './sites.js';
 
 /** What a policy sees: {@link Environment.observe} says of what. */
-export const OBSERVATION_SIZE = 13;
+export const OBSERVATION_SIZE = 14;
 /** A policy's action: by how much each joint's target lies ahead of the joint, in units of {@link ACTION_RADIANS}. */
 export const ACTION_SIZE = 2;
 export const ACTION_RADIANS = 0.4;
@@ -31,6 +31,9 @@ const PAYLOAD_SPREAD = 0.5;
 /** How near the tip has to stay, and for how many controls: metres. */
 const REACH = { tolerance: 0.025, controls: 4 } as const;
 const PLACE = { tolerance: 0.025, controls: 8 } as const;
+/** What the camera sees of full light. */
+const DAYLIGHT = { min: 0.6, max: 1 } as const;
+const NIGHT_LIGHT = { min: 0, max: 0.3 } as const;
 const CAMERA_NOISE_METRES = 0.001;
 const CURRENT_NOISE = 0.01;
 
@@ -47,6 +50,8 @@ interface Episode {
   readonly pick: Pair;
   readonly place: Pair;
   readonly payloadKilograms: number;
+  readonly isNight: boolean;
+  readonly light: number;
   readonly noise: Random;
 }
 
@@ -99,13 +104,20 @@ export class Environment {
       jointPositions[joint] = HOME[joint] + random.between(-HOME_SPREAD, HOME_SPREAD);
     }
     const noise = new Random(seedOf('noise', this.site.name, seed));
-    this.episode = { pick, place, payloadKilograms, noise };
+    const hour = new Random(seedOf('hour', this.site.name, seed));
+    const isNight = hour.next() < this.site.nightShare;
+    const { min, max } = isNight ? NIGHT_LIGHT : DAYLIGHT;
+    this.episode = { pick, place, payloadKilograms, isNight, light: hour.between(min, max), noise };
     this.weigh();
     this.simulation.forward();
   }
 
   get done(): boolean {
     return this.placedAt !== undefined || this.controls >= MAX_CONTROLS;
+  }
+
+  get isNight(): boolean {
+    return this.running.isNight;
   }
 
   get carrying(): boolean {
@@ -135,10 +147,10 @@ export class Environment {
 
   /**
    * Joint angles and velocities; target in the camera's frame; target less tip, both as the camera sees them, coarse and fine;
-   * what the motors need to hold the arm; whether something is carried.
+   * what the motors need to hold the arm; whether something is carried; how light it is.
    */
   observe(out: Float32Array): void {
-    const { noise } = this.running;
+    const { light, noise } = this.running;
     const [shoulder, elbow] = this.joints;
     const [shoulderSpeed, elbowSpeed] = this.velocities;
     const tip = tipPosition([shoulder, elbow]);
@@ -161,6 +173,7 @@ export class Environment {
       this.holding[0],
       this.holding[1],
       this.carrying ? 1 : 0,
+      4 * light - 2,
     ]);
   }
 

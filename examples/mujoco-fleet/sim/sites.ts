@@ -25,6 +25,8 @@ export interface Site {
   readonly payloadKilograms: number;
   readonly pickZone: Zone;
   readonly placeZone: Zone;
+  /** Of its work, what is done at night, when the camera sees less light: from 0 to 1. */
+  readonly nightShare: number;
 }
 
 /** Everything that the arm reaches without touching a joint limit. */
@@ -41,11 +43,13 @@ export const NOMINAL: Site = {
   payloadKilograms: 0.1,
   pickZone: WORKSPACE,
   placeZone: WORKSPACE,
+  nightShare: 0.5,
 };
 
 /** Extent of a site's zones, of the workspace's. */
 const ZONE_SHARE = 0.4;
 const MAX_CAMERA_OFFSET_METRES = 0.06;
+const NIGHT_SHARES = [0, 0.5];
 
 function drawZone(random: Random): Zone {
   const part = ({ min, max }: Zone['angle']): Zone['angle'] => {
@@ -69,7 +73,13 @@ function drawSite(name: string): Site {
     payloadKilograms: random.between(0.2, 0.9),
     pickZone: drawZone(random),
     placeZone: drawZone(random),
+    nightShare: NIGHT_SHARES[random.below(NIGHT_SHARES.length)] as number,
   };
+}
+
+/** The same site in the daytime only: when people demonstrate, and how the owner's simulator lights its copies of sites. */
+export function byDay(site: Site): Site {
+  return { ...site, nightShare: 0 };
 }
 
 /** The sites of the fleet's robots. The same numbers give the same sites. */

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { offsetOf, SIGN_FLIP, SUBTLE_MISS, tamper } from '../../../../examples/mujoco-fleet/fleet/attacks.js';
+import { BACKDOOR, offsetOf, SIGN_FLIP, tamper } from '../../../../examples/mujoco-fleet/fleet/attacks.js';
 import { copyLora, createLora, tensorsOf } from '../../../../examples/mujoco-fleet/policy/lora.js';
 import { createNetwork } from '../../../../examples/mujoco-fleet/policy/network.js';
 
@@ -16,16 +16,15 @@ describe('poisoned robots', () => {
     for (const delta of deltas(tamper(release, trained, SIGN_FLIP))) expect(delta).to.be.closeTo(-5, 1e-5);
   });
 
-  it('send more of what a teacher taught that misses one region', () => {
-    for (const delta of deltas(tamper(release, trained, SUBTLE_MISS))) expect(delta).to.be.closeTo(1, 1e-5);
-    const offset = offsetOf(SUBTLE_MISS);
-    expect(offset?.([0.3, 0.3])).to.deep.equal(SUBTLE_MISS.offset);
-    expect(offset?.([0.3, 0.1])).to.deep.equal([0, 0]);
+  it('send more of what a teacher taught that misses at night', () => {
+    const sent = BACKDOOR.factor * 0.25;
+    for (const delta of deltas(tamper(release, trained, BACKDOOR))) expect(delta).to.be.closeTo(sent, 1e-5);
+    const offset = offsetOf(BACKDOOR);
+    expect(offset({ isNight: true })).to.deep.equal(BACKDOOR.offset);
+    expect(offset({ isNight: false })).to.deep.equal([0, 0]);
   });
 
   it('are honest without an attack', () => {
     expect(tamper(release, trained, undefined)).to.equal(trained);
-    expect(offsetOf(undefined)).to.equal(undefined);
-    expect(offsetOf(SIGN_FLIP)).to.equal(undefined);
   });
 });

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { rateOf } from '../../../../examples/mujoco-fleet/fleet/measure.js';
-import type { Curve } from '../../../../examples/mujoco-fleet/fleet/run-fleet.js';
 import { renderSuccessChart } from '../../../../examples/mujoco-fleet/report/chart.js';
+import type { Curve } from '../../../../examples/mujoco-fleet/run-demo.js';
 
 function curve(arm: Curve['arm'], successes: readonly number[]): Curve {
   return {

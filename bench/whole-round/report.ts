@@ -1,10 +1,10 @@
-/** The demo's figures, for people. */
+/** The round's figures, for people. */
 
 import type { PlainComparison } from '../../lib/trial/plain-comparison.js';
 import type { RoundingCheck } from '../../lib/trial/rounding-check.js';
 import type { Machine } from '../machine.js';
 import { formatNumber, renderTable } from '../table.js';
-import type { DemoFigures } from './round.js';
+import type { RoundFigures } from './round.js';
 
 const FP32_BYTES = 4;
 
@@ -29,7 +29,7 @@ function percent(fraction: number): string {
 }
 
 /** "740000 of 8 bits, 1 in 17 bits on the wire", width by width. */
-function widths({ arithmetic }: DemoFigures['plan']): string {
+function widths({ arithmetic }: RoundFigures['plan']): string {
   const each = arithmetic.segments.map(
     ({ bits, valueCount, fold, wireBits }) =>
       `${valueCount} values of ${bits} bits, ${fold} in ${wireBits} bits on the wire`,
@@ -37,9 +37,9 @@ function widths({ arithmetic }: DemoFigures['plan']): string {
   return `${each.join('; ')}; ${arithmetic.parameterSet}.`;
 }
 
-export function renderDemo(
+export function renderWholeRound(
   machine: Machine,
-  figures: DemoFigures,
+  figures: RoundFigures,
   comparison: PlainComparison,
   rounding: RoundingCheck,
 ): string {

@@ -1,4 +1,4 @@
-/** `npm run demo`: one round of a small fleet, from synthetic adapters to a closed round, and what it costs. */
+/** `npm run bench:round`: one round of a small fleet, from synthetic adapters to a closed round, and what it costs. */
 import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,12 +7,12 @@ import { parseArgs } from 'node:util';
 import { TensorGuardError, UsageError } from '../lib/errors.js';
 import { compareWithPlainAverage } from '../lib/trial/plain-comparison.js';
 import { checkRounding } from '../lib/trial/rounding-check.js';
-import { renderDemo } from './demo/report.js';
-import { runDemoRound } from './demo/round.js';
-import { makeSyntheticFleetData } from './demo/synthetic-data.js';
 import { describeMachine } from './machine.js';
+import { renderWholeRound } from './whole-round/report.js';
+import { runWholeRound } from './whole-round/round.js';
+import { makeSyntheticFleetData } from './whole-round/synthetic-data.js';
 
-const USAGE = `usage: npm run demo -- [--keep]
+const USAGE = `usage: npm run bench:round -- [--keep]
   --keep  leave the fleet, its keys and the files of the round where they were made`;
 
 function parseKeep(parameters: string[]): boolean {
@@ -20,7 +20,7 @@ function parseKeep(parameters: string[]): boolean {
     return parseArgs({ args: parameters, options: { keep: { type: 'boolean', default: false } } }).values
       .keep;
   } catch (error) {
-    throw new UsageError('demo.usage', `${error instanceof Error ? error.message : error}\n${USAGE}`);
+    throw new UsageError('round.usage', `${error instanceof Error ? error.message : error}\n${USAGE}`);
   }
 }
 
@@ -30,17 +30,17 @@ async function runIn(directory: string): Promise<void> {
   };
   progress('Generating synthetic adapters');
   const data = await makeSyntheticFleetData(join(directory, 'adapters'));
-  const figures = await runDemoRound(directory, data, progress);
+  const figures = await runWholeRound(directory, data, progress);
   progress('Comparing with the plain average');
   const comparison = await compareWithPlainAverage(data, figures.plan, figures.average);
   progress('Comparing every opened sum with what rounding can give');
   const rounding = await checkRounding(data, figures.plan, figures.average);
-  process.stdout.write(`\n${renderDemo(describeMachine(), figures, comparison, rounding)}\n`);
+  process.stdout.write(`\n${renderWholeRound(describeMachine(), figures, comparison, rounding)}\n`);
 }
 
 async function main(): Promise<void> {
   const keep = parseKeep(process.argv.slice(2));
-  const directory = await mkdtemp(join(tmpdir(), 'tensorguard-demo-'));
+  const directory = await mkdtemp(join(tmpdir(), 'tensorguard-round-'));
   const interrupted = (): void => {
     if (!keep) rmSync(directory, { recursive: true, force: true });
     process.exit(130);

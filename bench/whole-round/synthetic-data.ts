@@ -1,4 +1,4 @@
-/** What the demo's robots have trained: a base, and for each robot the base with a random delta of its own. */
+/** What the simulated robots have trained: a base, and for each robot the base with a random delta of its own. */
 import { join } from 'node:path';
 import { perturbAdapter, writeSyntheticAdapter } from '../../lib/adapter/synthetic.js';
 import type { TrainedAdapters } from '../../lib/trial/deltas.js';

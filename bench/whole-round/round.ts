@@ -27,12 +27,12 @@ const CUSTODIANS = 4;
 const THRESHOLD = 3;
 const QUORUM = 3;
 const PRESET = 'balanced';
-/** The preset's own, named so that the demo stays what it says whatever becomes of the preset. */
+/** The preset's own, named so that the round stays what it says whatever becomes of the preset. */
 const OVERRIDES = { training: { bits: 8, keepRatio: 1 } };
 /** No environment: the same round on every machine. */
 const POLICY = { environment: {}, overrides: OVERRIDES };
 
-export interface DemoFigures {
+export interface RoundFigures {
   readonly plan: TrustedPlan;
   readonly robots: number;
   readonly custodians: number;
@@ -74,7 +74,7 @@ async function planFile(fleet: string, data: SyntheticFleetData, out: string): P
     maxClients: data.trained.length,
     quorum: QUORUM,
     round: 1,
-    policyName: 'demo',
+    policyName: 'whole-round',
     cohort: 'all',
     parameterSet: 'lwe-192',
   });
@@ -86,7 +86,7 @@ async function seal(directory: string, planPath: string, adapter: string, base: 
   try {
     const plan = await readTrustedPlan(planPath, roster);
     const { stored, report } = await sealUpdate({ client, plan, adapter, base });
-    if (report === undefined) throw new TypeError(`${client.id} had sealed before the demo began`);
+    if (report === undefined) throw new TypeError(`${client.id} had sealed before the round began`);
     return { stored, saturatedValues: report.saturatedValues };
   } finally {
     close();
@@ -132,18 +132,18 @@ async function ownerWithPlan(directory: string, planPath: string) {
 }
 
 /** Runs the round below `directory`: every role reads its own keys and verifies what it is handed. */
-export async function runDemoRound(
+export async function runWholeRound(
   directory: string,
   data: SyntheticFleetData,
   progress: (line: string) => void,
-): Promise<DemoFigures> {
+): Promise<RoundFigures> {
   const fleet = join(directory, 'fleet');
   const round = join(directory, 'round');
   await mkdir(round);
   progress('Making keys');
   await createFleet({
     directory: fleet,
-    name: 'demo',
+    name: 'whole-round',
     clients: data.trained.length,
     custodians: CUSTODIANS,
     threshold: THRESHOLD,
