@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { custodySummary, openBreakGlass } from '../../../lib/dashboard/model/custody-table.js';
-import { custodyStatus } from '../../server/telemetry/support.js';
+import { custodyStatus } from '../../observability/support/records.js';
 
 const head = 'ab'.repeat(32);
 const reports = (status = custodyStatus()) => ({ reported: { receivedAtMs: 1, status } });

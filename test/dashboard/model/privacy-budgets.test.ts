@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { burnDown, LOW_FROM_SPENT_PART, siteBudgets } from '../../../lib/dashboard/model/privacy-budgets.js';
 import { LOW_BUDGET_SHARE } from '../../../lib/observability/alerts.js';
 import { privacyRecordOf } from '../../../lib/observability/report-digest.js';
-import { privacyRecord } from '../../server/telemetry/support.js';
+import { privacyRecord } from '../../observability/support/records.js';
 import { clientView, lastReport } from '../support/clients.js';
 
 const budget = (epsilonSpent: number, rounds = 4) => ({
