@@ -133,9 +133,9 @@ export class Service {
         store,
         onError,
         onChange: (plan, before, after) => telemetry.roundChanged(plan, before, after),
-        onEffect: async (_plan, { settings: { key } }, effect) => {
+        onEffect: async (plan, { settings: { key } }, effect) => {
           if (effect.type === 'record-health')
-            await health.record({ ...key, observations: effect.observations });
+            await health.record({ plan, ...key, observations: effect.observations });
         },
       });
       const intake = new UpdateIntake(store, policy);

@@ -5,6 +5,9 @@ import { openStore } from '../../lib/store/open-store.js';
 import type { Store } from '../../lib/store/store.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 
+/** A fingerprint. */
+const planOf = (round: number): string => round.toString(16).padStart(64, '0');
+
 describe('the book of clients’ health', () => {
   let store: Store;
   let book: HealthBook;
@@ -22,7 +25,7 @@ describe('the book of clients’ health', () => {
   ): Promise<void> {
     for (let round = 1; round <= count; round += 1) {
       const observations = Object.entries(kinds).map(([client, kind]) => ({ client, kind }));
-      await book.record({ policy: 'p', round, observations });
+      await book.record({ plan: planOf(round), policy: 'p', round, observations });
     }
   }
 
@@ -52,10 +55,54 @@ describe('the book of clients’ health', () => {
   });
 
   it('counts a round once, and tells clients apart whose names look alike in a key', async () => {
-    await book.record({ policy: 'p', round: 1, observations: [{ client: 'robot.3', kind: 'rejected' }] });
+    await book.record({
+      plan: planOf(1),
+      policy: 'p',
+      round: 1,
+      observations: [{ client: 'robot.3', kind: 'rejected' }],
+    });
     const before = await book.of('p', 'robot.3');
-    await book.record({ policy: 'p', round: 1, observations: [{ client: 'robot.3', kind: 'rejected' }] });
+    await book.record({
+      plan: planOf(1),
+      policy: 'p',
+      round: 1,
+      observations: [{ client: 'robot.3', kind: 'rejected' }],
+    });
     expect(await book.of('p', 'robot.3')).to.deep.equal(before);
     expect(await book.of('p', 'robot_d3')).to.equal(undefined);
+  });
+
+  it('goes on with a round that it had begun to record when its process died', async () => {
+    const observations = clients.map((client) => ({ client, kind: 'rejected' as const }));
+    const { state } = store;
+    let writes = 0;
+    const dying = new HealthBook({
+      get: (key) => state.get(key),
+      update: (key, value, revision) => state.update(key, value, revision),
+      remove: (key, revision) => state.remove(key, revision),
+      list: (prefix) => state.list(prefix),
+      watch: (prefix, options) => state.watch(prefix, options),
+      lastRevision: () => state.lastRevision(),
+      create: async (key, value) => {
+        writes += 1;
+        if (writes > 2) throw new Error('killed');
+        return state.create(key, value);
+      },
+    });
+    const round = { plan: planOf(1), policy: 'p', round: 1, observations };
+    await dying.record(round).catch(() => undefined);
+    expect(await book.of('p', 'robot-2')).to.not.equal(undefined);
+    expect(await book.of('p', 'robot_d3')).to.equal(undefined);
+    await book.record(round);
+    for (const client of clients) {
+      expect((await book.of('p', client))?.counts).to.include({ rejected: 1, success: 0 });
+    }
+  });
+
+  it('does not look at clients again for a round that it has recorded', async () => {
+    const round = { plan: planOf(1), policy: 'p', round: 1 };
+    await book.record({ ...round, observations: [{ client: 'robot-1', kind: 'success' }] });
+    await book.record({ ...round, observations: [{ client: 'robot-2', kind: 'success' }] });
+    expect(await book.of('p', 'robot-2')).to.equal(undefined);
   });
 });

@@ -13,6 +13,8 @@ export interface RouteAccess {
   readonly body?: BodyIntegrity;
   /** A limit of the route's own, for each caller (address where nobody is authenticated). */
   readonly requestsPerMinute?: number;
+  /** Of all callers together: what costs storage, and that anybody may do from many addresses. */
+  readonly requestsPerMinuteOfAll?: number;
 }
 
 /** From `METHOD /path/:as/fastify/writes/it`. HEAD is as GET. */

@@ -51,7 +51,7 @@ export function installGatekeeper(app: App, options: GatekeeperOptions): void {
       await rates.perActor.count(request);
       requireRole(identified.actor, entry);
     }
-    await routeRate(rates, request.method, route, entry)?.count(request);
+    for (const rate of routeRates(rates, request.method, route, entry)) await rate.count(request);
   });
 
   app.addHook('preParsing', async (request, _reply: FastifyReply, payload) => {
@@ -68,13 +68,18 @@ export function installGatekeeper(app: App, options: GatekeeperOptions): void {
   });
 }
 
-function routeRate(
+/** The caller's own first: what is refused for that counts for nobody else. */
+function routeRates(
   rates: RateLimits,
   method: string,
   route: string,
-  { requestsPerMinute }: RouteAccess,
-): RateLimiter | undefined {
-  return requestsPerMinute === undefined ? undefined : rates.ofRoute(`${method} ${route}`, requestsPerMinute);
+  { requestsPerMinute, requestsPerMinuteOfAll }: RouteAccess,
+): RateLimiter[] {
+  const name = `${method} ${route}`;
+  return [
+    ...(requestsPerMinute === undefined ? [] : [rates.ofRoute(name, requestsPerMinute)]),
+    ...(requestsPerMinuteOfAll === undefined ? [] : [rates.ofRouteForAll(name, requestsPerMinuteOfAll)]),
+  ];
 }
 
 function closing(): RefusedError {

@@ -17,6 +17,8 @@ export interface RateLimits {
   readonly perActor: RateLimiter;
   /** A counter of its own for each route that asks for one. */
   ofRoute(route: string, requestsPerMinute: number): RateLimiter;
+  /** One for all callers of the route. */
+  ofRouteForAll(route: string, requestsPerMinute: number): RateLimiter;
 }
 
 function addressOf(request: FastifyRequest): string {
@@ -41,13 +43,16 @@ export async function createRateLimits(app: App, limits: ServerLimits): Promise<
     };
   };
   const ofRoutes = new Map<string, RateLimiter>();
+  const known = (name: string, make: () => RateLimiter): RateLimiter => {
+    const found = ofRoutes.get(name) ?? make();
+    ofRoutes.set(name, found);
+    return found;
+  };
   return {
     perAddress: limiter(limits.requestsPerMinutePerAddress, addressOf),
     perActor: limiter(limits.requestsPerMinutePerActor, callerOf),
-    ofRoute(route, requestsPerMinute) {
-      const known = ofRoutes.get(route) ?? limiter(requestsPerMinute, callerOf);
-      ofRoutes.set(route, known);
-      return known;
-    },
+    ofRoute: (route, requestsPerMinute) => known(route, () => limiter(requestsPerMinute, callerOf)),
+    ofRouteForAll: (route, requestsPerMinute) =>
+      known(`all ${route}`, () => limiter(requestsPerMinute, () => 'all')),
   };
 }

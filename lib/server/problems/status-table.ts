@@ -36,6 +36,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'request.bad-encoding': 415,
   'request.bad-media-type': 415,
   'auth.too-many-requests': 429,
+  'enrolment.too-many': 429,
   'request.rate-limited': 429,
   'request.too-many-streams': 429,
   'request.headers-too-large': 431,

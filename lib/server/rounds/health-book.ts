@@ -12,10 +12,13 @@ import {
 } from '../../round/health/client-health.js';
 import type { Observation } from '../../round/health/observations.js';
 import type { StateStore } from '../../store/store.js';
-import { changeJson, readJson } from '../state/json-state.js';
+import { changeJson, createJson, readJson } from '../state/json-state.js';
 import { HEALTH_PREFIX, keySegment } from '../state/keys.js';
+import { keyOf as keyOfRound } from './stored-round.js';
 
 export interface RoundObservations {
+  /** Of the round: what is recorded of it is recorded once. */
+  readonly plan: string;
   readonly policy: string;
   readonly round: number;
   readonly observations: readonly { readonly client: string; readonly kind: Observation }[];
@@ -24,14 +27,20 @@ export interface RoundObservations {
 export class HealthBook {
   constructor(private readonly state: StateStore) {}
 
-  /** Adds what clients did in a round. The same round again changes nothing. */
-  async record({ policy, round, observations }: RoundObservations): Promise<void> {
+  /**
+   * Adds what clients did in a round. The same round again changes nothing, whoever died in the middle: a client that has it
+   * already keeps what it has.
+   */
+  async record({ plan, policy, round, observations }: RoundObservations): Promise<void> {
+    const done = keyOfRound('observed', plan);
+    if ((await this.state.get(done)) !== undefined) return;
     for (const { client, kind } of observations) {
       await changeJson(this.state, clientHealthSchema, keyOf(policy, client), (health) => {
         const next = judged(observe(health, round, kind), round + 1);
         return next === health ? undefined : next;
       });
     }
+    await createJson(this.state, done, { clients: observations.length });
   }
 
   async of(policy: string, client: string): Promise<ClientHealth | undefined> {

@@ -16,10 +16,10 @@ export const DEFAULT_RETENTION: RetentionPolicy = { closedRounds: 3, graceMs: 24
 
 const anyFileSchema = z.looseObject({ file: storedFileSchema });
 
-/** What is no round's: the roster, enrolments, releases. */
+/** What is no round's, or not yet: the roster, enrolments, releases, plans whose round nobody has opened. */
 async function othersBlobs(state: StateStore): Promise<RoundBlobs> {
   const records: string[] = [];
-  for (const prefix of [ROSTER_PREFIX, ENROLMENT_PREFIX, RELEASE_PREFIX]) {
+  for (const prefix of [ROSTER_PREFIX, ENROLMENT_PREFIX, RELEASE_PREFIX, keyOf('plan')]) {
     for await (const { value } of listJson(state, anyFileSchema, prefix)) {
       records.push(...value.file.map(({ digest }) => digest));
     }

@@ -51,7 +51,7 @@ export class RoundService {
   readonly #running = new Map<string, Promise<void>>();
   readonly #cached = new Map<string, Cached>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
-  /** Revisions of rounds that have ended, so that `resume` does not read them again. */
+  /** Revisions of rounds that have ended, and after which nothing is left to do: `resume` does not read them again. */
   readonly #ended = new Map<string, number>();
   #closed = false;
 
@@ -61,7 +61,8 @@ export class RoundService {
   }
 
   /**
-   * Goes on with every round that has not ended and that nobody here waits for: deadlines that passed meanwhile count now.
+   * Goes on with every round that nobody here waits for: deadlines that passed meanwhile count now, and what an end asks for is
+   * done.
    * Call it again and again: the process that waited for a deadline may be another one, and dead.
    */
   async resume(): Promise<void> {
@@ -70,8 +71,9 @@ export class RoundService {
       if (this.#timers.has(plan) || this.#ended.get(plan) === revision) continue;
       const loaded = await this.load(plan);
       if (loaded === undefined) continue;
-      if (hasEnded(loaded.state.phase)) this.#ended.set(plan, loaded.revision);
-      else if (!this.#timers.has(plan)) await this.#follow(plan, loaded.state);
+      // Of a round that has ended as well: the process that stored the end may have died before it did what follows from it.
+      const isDone = this.#timers.has(plan) || (await this.#follow(plan, loaded.state));
+      if (isDone && hasEnded(loaded.state.phase)) this.#ended.set(plan, loaded.revision);
     }
   }
 
@@ -200,11 +202,16 @@ export class RoundService {
     else this.#cached.set(plan, cached);
   }
 
-  /** Does what a state asks for. All of it bears repetition: whoever loads the state next does it again. */
-  async #follow(plan: string, state: RoundState): Promise<void> {
+  /**
+   * Does what a state asks for. All of it bears repetition: whoever loads the state next does it again.
+   *
+   * @returns whether all of it was done
+   */
+  async #follow(plan: string, state: RoundState): Promise<boolean> {
     const { store, onEffect, onError } = this.#options;
     clearTimeout(this.#timers.get(plan));
     this.#timers.delete(plan);
+    let isDone = true;
     for (const effect of outstandingEffects(state)) {
       try {
         if (effect.type === 'set-timer') this.#setTimer(plan, effect.atMs);
@@ -214,8 +221,10 @@ export class RoundService {
       } catch (error) {
         // The change itself is stored.
         onError(error);
+        isDone = false;
       }
     }
+    return isDone;
   }
 
   #setTimer(plan: string, atMs: number): void {

@@ -15,6 +15,8 @@ export const KEYS = {
   aggregate: 'aggregate',
   answer: 'answer',
   close: 'close',
+  /** There once the health of its clients has been recorded. */
+  observed: 'observed',
 } as const;
 export type RecordKind = keyof typeof KEYS;
 

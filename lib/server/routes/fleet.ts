@@ -7,16 +7,17 @@ import type { AccessTable } from '../auth/access.js';
 import type { ServerContext } from '../context.js';
 import { readAll, sendStored, streamOf } from '../files/bodies.js';
 import { blobOf, storeBytes } from '../files/stored-file.js';
+import { EnrolmentRequests } from '../fleet/enrolment-requests.js';
 import type { App } from '../http/app-type.js';
 import { fileRecordSchema } from '../rounds/stored-round.js';
-import { changeJson, listJson, readJson } from '../state/json-state.js';
-import { ENROLMENT_PREFIX, keySegment, ROSTER_KEY } from '../state/keys.js';
+import { changeJson, readJson } from '../state/json-state.js';
+import { ROSTER_KEY } from '../state/keys.js';
 import { requireFound } from './found.js';
 
 export const FLEET_ACCESS: AccessTable = {
   'GET /v1/roster': { allow: ['client', 'custodian', 'owner', 'operator', 'viewer'] },
   'PUT /v1/roster': { allow: ['owner'] },
-  'POST /v1/enrolments': { allow: 'anybody', requestsPerMinute: 6 },
+  'POST /v1/enrolments': { allow: 'anybody', requestsPerMinute: 6, requestsPerMinuteOfAll: 120 },
   'GET /v1/enrolments': { allow: ['owner', 'operator'] },
   'GET /v1/enrolments/:enrolment': { allow: ['owner', 'operator'] },
 };
@@ -25,12 +26,6 @@ export const FLEET_ACCESS: AccessTable = {
 const MAX_ROSTER_BYTES = 32 << 20;
 const MAX_ENROLMENT_BYTES = 64 << 10;
 
-const enrolmentRecordSchema = fileRecordSchema.extend({
-  role: z.string(),
-  id: z.string(),
-  keyId: z.string(),
-  epoch: z.int().optional(),
-});
 const enrolmentSchema = z.object({
   enrolment: z.string().describe('Its name here'),
   role: z.string(),
@@ -44,6 +39,7 @@ const rosterSchema = z.object({ version: z.int(), fingerprint: z.string() });
 
 export function registerFleetRoutes(app: App, context: ServerContext): void {
   const { store, fleet } = context;
+  const requests = new EnrolmentRequests(store.state, () => fleet.roster.body);
 
   app.get(
     '/v1/roster',
@@ -98,9 +94,7 @@ export function registerFleetRoutes(app: App, context: ServerContext): void {
         keyId: hex(keyIdOf(body.keys)),
         ...(body.epoch !== undefined && { epoch: body.epoch }),
       };
-      // One for each member: who asks again replaces what it asked before, and cannot fill the store.
-      const key = `${ENROLMENT_PREFIX}.${keySegment(`${body.role}-${body.id}`)}`;
-      await changeJson(store.state, enrolmentRecordSchema, key, () => record);
+      await requests.keep(record);
       const { file: _, fingerprint, ...shown } = record;
       return reply.code(202).send({ enrolment: fingerprint, ...shown });
     },
@@ -116,11 +110,10 @@ export function registerFleetRoutes(app: App, context: ServerContext): void {
       },
     },
     async () => {
-      const enrolments: z.infer<typeof enrolmentSchema>[] = [];
-      for await (const { value } of listJson(store.state, enrolmentRecordSchema, ENROLMENT_PREFIX)) {
-        const { file: _, fingerprint, ...shown } = value;
-        enrolments.push({ enrolment: fingerprint, ...shown });
-      }
+      const enrolments = (await requests.list()).map(({ file: _, fingerprint, ...shown }) => ({
+        enrolment: fingerprint,
+        ...shown,
+      }));
       return { enrolments };
     },
   );
@@ -129,11 +122,9 @@ export function registerFleetRoutes(app: App, context: ServerContext): void {
     '/v1/enrolments/:enrolment',
     { schema: { summary: 'An enrolment, for fleet enroll', tags: ['fleet'], params: enrolmentParams } },
     async (request, reply) => {
-      for await (const { value } of listJson(store.state, enrolmentRecordSchema, ENROLMENT_PREFIX)) {
-        if (value.fingerprint === request.params.enrolment)
-          return sendStored(request, reply, store.blobs, value);
-      }
-      return requireFound(undefined, 'enrolment');
+      const { enrolment } = request.params;
+      const record = (await requests.list()).find(({ fingerprint }) => fingerprint === enrolment);
+      return sendStored(request, reply, store.blobs, requireFound(record, 'enrolment'));
     },
   );
 }

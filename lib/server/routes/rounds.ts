@@ -1,21 +1,18 @@
 /** Rounds: planning one, and what becomes of it. */
 import { z } from 'zod';
 import { RefusedError } from '../../errors.js';
-import { hex, idSchema, MAX_CLIENTS } from '../../package/messages/common.js';
+import { hex } from '../../package/messages/common.js';
 import { hasEnded } from '../../round/machine/phases.js';
-import { lineageSchema } from '../../round/machine/settings.js';
-import { plannedRound } from '../../round/machine/state.js';
 import type { AccessTable } from '../auth/access.js';
 import { MAX_PLAN_BYTES, type ServerContext } from '../context.js';
 import { readAll, sendStored, streamOf } from '../files/bodies.js';
-import { storeBytes } from '../files/stored-file.js';
 import type { App } from '../http/app-type.js';
 import { idParam, planParams } from '../http/params.js';
-import { roundSettings } from '../rounds/round-settings.js';
+import { cohortKey, cohortSchema } from '../rounds/cohorts.js';
+import { openRound } from '../rounds/opening-rounds.js';
 import { roundStatus, roundStatusSchema, roundSummarySchema } from '../rounds/round-status.js';
-import { keepFileRecord, readFileRecord } from '../rounds/stored-round.js';
+import { readFileRecord } from '../rounds/stored-round.js';
 import { changeJson, readJson } from '../state/json-state.js';
-import { COHORT_PREFIX, keySegment } from '../state/keys.js';
 import { requireFound } from './found.js';
 
 export const ROUND_ACCESS: AccessTable = {
@@ -28,11 +25,6 @@ export const ROUND_ACCESS: AccessTable = {
   'GET /v1/cohorts/:cohort': { allow: ['owner', 'operator', 'viewer'] },
 };
 
-const cohortSchema = z.strictObject({
-  clients: z.array(idSchema).min(2).max(MAX_CLIENTS),
-  /** Of a half that a burnt round goes on as. */
-  lineage: lineageSchema.optional(),
-});
 const cohortParams = z.strictObject({ cohort: idParam });
 const listQuery = z.strictObject({
   limit: z
@@ -46,24 +38,8 @@ const abortSchema = z.strictObject({ reason: z.string().min(1).max(512) });
 
 const DEFAULT_LIST = 50;
 
-/** A cohort as the owner set it up; all clients where it did not. */
-async function cohortOf(
-  { store, fleet }: ServerContext,
-  cohort: string,
-): Promise<z.infer<typeof cohortSchema>> {
-  const active = fleet.roster.body.clients.filter(({ status }) => status === 'active').map(({ id }) => id);
-  const listed = await readJson(store.state, cohortSchema, cohortKey(cohort));
-  if (listed === undefined) return { clients: active };
-  const members = new Set(listed.value.clients);
-  return { ...listed.value, clients: active.filter((client) => members.has(client)) };
-}
-
-function cohortKey(cohort: string): string {
-  return `${COHORT_PREFIX}.${keySegment(cohort)}`;
-}
-
 export function registerRoundRoutes(app: App, context: ServerContext): void {
-  const { store, fleet, rounds, index, health, roundConfig } = context;
+  const { store, fleet, rounds, index } = context;
 
   app.put(
     '/v1/rounds/:plan/plan',
@@ -86,21 +62,8 @@ export function registerRoundRoutes(app: App, context: ServerContext): void {
           'The plan has another fingerprint than the path names. Name the one that it has.',
         );
       }
-      const known = await rounds.read(name);
-      if (known !== undefined) return roundStatus(name, known);
-      const nowMs = Date.now();
-      const { policy, cohort, round, quorum } = plan.body;
-      const { clients, lineage } = await cohortOf(context, cohort);
-      const eligible = await health.eligible(policy, round, clients, quorum);
-      const settings = {
-        ...roundSettings({ plan, policy: fleet.policy, eligible, config: roundConfig, nowMs }),
-        ...(lineage !== undefined && { lineage }),
-      };
-      const record = { fingerprint: name, file: await storeBytes(store.blobs, bytes), atMs: nowMs };
-      await keepFileRecord(store.state, record, 'plan', name);
-      await rounds.create(name, plannedRound(settings, nowMs));
-      const opened = await rounds.send(name, { type: 'time', atMs: Date.now() });
-      return reply.code(201).send(roundStatus(name, opened));
+      const { state, isNew } = await openRound(context, plan, bytes);
+      return reply.code(isNew ? 201 : 200).send(roundStatus(name, state));
     },
   );
 

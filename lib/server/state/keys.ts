@@ -5,6 +5,8 @@ export const ROSTER_KEY = `${ROSTER_PREFIX}.newest`;
 export const ENROLMENT_PREFIX = 'enrolment';
 export const RELEASE_PREFIX = 'release';
 export const COHORT_PREFIX = 'cohort';
+/** Which plan a round has. */
+export const SLOT_PREFIX = 'slot';
 export const HEALTH_PREFIX = 'health';
 /** One record a client. */
 export const REPORT_PREFIX = 'report';

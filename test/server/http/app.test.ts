@@ -274,6 +274,25 @@ describe('the server', () => {
     expect(Number(last.headers['retry-after'])).to.be.within(1, 60);
   });
 
+  it('are limited for all callers of a route together, whatever addresses they have', async () => {
+    const access = {
+      ...TEST_ACCESS,
+      'POST /v1/enrolments': { allow: 'anybody', requestsPerMinuteOfAll: 3 },
+    } as const;
+    const { app } = await createTestServer({ access });
+    const statuses: number[] = [];
+    for (let host = 1; host <= 5; host += 1) {
+      const { statusCode } = await app.inject({
+        method: 'POST',
+        url: '/v1/enrolments',
+        remoteAddress: `10.0.0.${host}`,
+        payload: {},
+      });
+      statuses.push(statusCode);
+    }
+    expect(statuses).to.deep.equal([200, 200, 200, 429, 429]);
+  });
+
   it('sets headers that a browser needs, and no caching', async () => {
     const { headers } = await server.app.inject({ url: '/nothing' });
     expect(headers).to.include({

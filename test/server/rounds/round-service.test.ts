@@ -123,4 +123,33 @@ describe('rounds that several processes share', () => {
     await rounds.check(PLAN, { type: 'update-received', client: 'x', fingerprint: PLAN, atMs: Date.now() });
     expect(await rounds.read(PLAN)).to.deep.equal(before);
   });
+
+  it('do what an end asks for, once more where the process died that had stored it, or where it could not be done', async () => {
+    const close = { record: PLAN, opened: [], reason: 'a test', atMs: Date.now() } as const;
+    const dying = service();
+    await dying.create(PLAN, planned(60_000));
+    await dying.send(PLAN, { type: 'abort', reason: 'a test', atMs: Date.now() });
+    // This one does nothing of what the end asks for.
+    await dying.send(PLAN, { type: 'closed', ...close });
+    await dying.close();
+    const done: string[] = [];
+    const errors: unknown[] = [];
+    let isBroken = true;
+    const rounds = new RoundService({
+      store,
+      onError: (error) => errors.push(error),
+      onEffect: async (_plan, _state, { type }) => {
+        if (type !== 'record-health') return;
+        if (isBroken) throw new EnvironmentError('store.unavailable', 'away');
+        done.push(type);
+      },
+    });
+    opened.push(rounds);
+    await rounds.resume();
+    expect([done.length, errors.length]).to.deep.equal([0, 1]);
+    isBroken = false;
+    await rounds.resume();
+    await rounds.resume();
+    expect([done, errors.length]).to.deep.equal([['record-health'], 1]);
+  });
 });
