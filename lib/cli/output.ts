@@ -1,4 +1,5 @@
 /** What a command prints: one JSON document with --json, else lines for people; progress on a terminal. */
+import { printableJson, printableLine } from './printable.js';
 
 export interface Output {
   /** The command's result. `lines` are for people, `document` for --json. */
@@ -17,11 +18,12 @@ const PROGRESS_AFTER_MS = 1000;
 
 /** Byte strings as hex, so that a document survives JSON. */
 export function jsonText(document: unknown): string {
-  return JSON.stringify(
+  const json = JSON.stringify(
     document,
     (_key, value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value),
     2,
   );
+  return printableJson(json);
 }
 
 export function createOutput(json: boolean): Output {
@@ -34,20 +36,22 @@ export function createOutput(json: boolean): Output {
   return {
     result(document, lines) {
       clear();
-      process.stdout.write(json ? `${jsonText(document)}\n` : lines.map((line) => `${line}\n`).join(''));
+      process.stdout.write(
+        json ? `${jsonText(document)}\n` : lines.map((line) => `${printableLine(line)}\n`).join(''),
+      );
     },
     say(line) {
       if (json) return;
       clear();
-      process.stdout.write(`${line}\n`);
+      process.stdout.write(`${printableLine(line)}\n`);
     },
     warn(line) {
       clear();
-      process.stderr.write(`${line}\n`);
+      process.stderr.write(`${printableLine(line)}\n`);
     },
     progress(line) {
       if (!process.stderr.isTTY || performance.now() - started < PROGRESS_AFTER_MS) return;
-      process.stderr.write(`\r\x1b[K${line}`);
+      process.stderr.write(`\r\x1b[K${printableLine(line)}`);
       shown = true;
     },
     done: clear,

@@ -44,6 +44,7 @@ import { serverTokenCreateCommand } from './commands/server-token-create.js';
 import { serverTokenListCommand } from './commands/server-token-list.js';
 import { serverTokenRevokeCommand } from './commands/server-token-revoke.js';
 import { createOutput, jsonText, type Output } from './output.js';
+import { printableLines } from './printable.js';
 
 type BuildCommand = (command: Command, output: () => Output) => Command;
 
@@ -133,7 +134,7 @@ function buildProgram(version: string): Command {
 
 function fail(json: boolean, code: string, message: string, exitCode: number): number {
   if (json) process.stdout.write(`${jsonText({ error: { code, message } })}\n`);
-  process.stderr.write(`${code}: ${message}\n`);
+  process.stderr.write(`${printableLines(`${code}: ${message}`)}\n`);
   return exitCode;
 }
 

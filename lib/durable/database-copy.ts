@@ -12,14 +12,19 @@ const BUSY_TIMEOUT_MS = 10_000;
  * Copies a database as one of its moments: with what is still in its log, without what is not committed. The copy is one
  * file, mode 0600, on the disk when this returns; whether the content can be trusted shows when it is opened.
  *
+ * @param at calls its argument at the moment that is meant: while it holds the write lock, say
  * @throws EnvironmentError `storage.missing`, `storage.symlink`, `storage.permissions`, `storage.failed`
  */
-export async function copyDatabase(from: string, to: string): Promise<void> {
+export async function copyDatabase(
+  from: string,
+  to: string,
+  at: (copy: () => void) => void = (copy) => copy(),
+): Promise<void> {
   await translated(from, async () => {
     await requirePrivateFile(from);
     // SQLite writes into an empty file that is there, and would make one with the umask's mode.
     await createPrivateFile(to);
-    execute(from, BUSY_TIMEOUT_MS, `VACUUM INTO ${literal(resolve(to))}`);
+    at(() => execute(from, BUSY_TIMEOUT_MS, `VACUUM INTO ${literal(resolve(to))}`));
     const copy = await open(to, 'r');
     try {
       await copy.sync();

@@ -186,11 +186,14 @@ describe('enrolment from the command line', function () {
         ['fleet', 'init', 'fleet', '--clients', '3'],
         ['fleet', 'init', 'other', '--clients', '3', '--name', 'other'],
         ['client', 'init', 'robot', ...member],
-        ['custodian', 'init', 'fifth', '--id', 'custodian-5', '--fleet', 'fleet'],
       ].map((args) => [...args, '--json']),
       { cwd },
     );
     for (const ended of all) expect(ended.exitCode, ended.stdout).to.equal(0);
+    const ownerKeyId = documentOf(all[0] as Ended)['ownerKeyId'] as string;
+    const custodian = ['--id', 'custodian-5', '--fleet', 'fleet', '--owner-key-id', ownerKeyId];
+    const [fifth] = await tensorguardEach([['custodian', 'init', 'fifth', ...custodian]], { cwd });
+    expect(fifth?.exitCode, fifth?.stderr).to.equal(0);
   });
 
   it('warns where a roster decides whose rosters count, and where custody gets weaker', async () => {

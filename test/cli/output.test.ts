@@ -48,6 +48,23 @@ describe('what a command prints', () => {
     });
   }
 
+  it('shows control characters of what others wrote as what they are, and forges no line', async () => {
+    const reason = 'a drill\nBREAK-GLASS CLOSED\u001b[2J\u009b1A\u202e\u2028';
+    const statements = `
+      const reason = ${JSON.stringify(reason)};
+      out.warn(reason);
+      out.result({ reason }, [reason]);`;
+    const [lines, document] = await Promise.all([
+      withOutput(false, false, statements),
+      withOutput(true, false, statements),
+    ]);
+    const shown = 'a drill\\u000aBREAK-GLASS CLOSED\\u001b[2J\\u009b1A\\u202e\\u2028\n';
+    expect(lines.stdout).to.equal(shown);
+    expect(lines.stderr).to.equal(shown);
+    expect(document.stdout).to.match(/^[\x20-\x7e\n]*$/);
+    expect(JSON.parse(document.stdout)).to.deep.equal({ reason });
+  });
+
   it('prints the document with --json and the lines without, on stdout alone', async () => {
     const result = "out.result({ sum: 3 }, ['The sum is 3.', 'Done.']);";
     const [document, lines] = await Promise.all([

@@ -10,10 +10,15 @@ function document({ sequence, timeMs, kind, key, detail, hash }: AuditEntry): Re
 }
 
 function line({ sequence, timeMs, kind, key, detail }: AuditEntry): string {
-  const facts = Object.entries(detail).map(([name, value]) => `${name}=${value}`);
+  const facts = Object.entries(detail).map(([name, value]) => `${name}=${shown(value)}`);
   return [sequence, new Date(timeMs).toISOString(), kind, ...(key === undefined ? [] : [key]), ...facts].join(
     '  ',
   );
+}
+
+/** In quotes where it could pass for more facts than one: reasons are anybody's text. */
+function shown(value: string | number): string {
+  return typeof value === 'number' || /^[\w.:/+-]+$/.test(value) ? String(value) : JSON.stringify(value);
 }
 
 export function keysAuditShowCommand(command: Command, output: () => Output): Command {

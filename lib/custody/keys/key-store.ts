@@ -230,11 +230,16 @@ export class KeyStore {
   }
 
   /**
-   * Makes the KEM key of an epoch.
+   * Makes the KEM key of an epoch. As `succeed` it takes the place of those that are active, which are deactivated in the same
+   * transaction: a crash in between would leave two that others may seal to.
    *
    * @throws RefusedError `key.exists`, `key.changed-meanwhile`; `wrapper.*`
    */
-  async createKem(epoch: number, state: 'pre-activation' | 'active', kind: 'create' | 'rotate' = 'create') {
+  async createKem(
+    epoch: number,
+    state: 'pre-activation' | 'active',
+    kind: 'create' | 'rotate' | 'succeed' = 'create',
+  ) {
     requireInteger('key epoch', epoch, 1);
     const name = kemName(epoch);
     const newest = this.newestKem()?.epoch ?? 0;
@@ -250,9 +255,11 @@ export class KeyStore {
       const key: NewKey = { name, purpose: 'kem', epoch, state, publicKey, wrapped };
       const officers = recoveryEntry(this.vault);
       const recovery = await sealRecovery(this.vault, key, seed);
-      const entries: NewEntry[] = [creation(key)];
-      if (kind === 'rotate') entries.unshift({ kind: 'rotate', detail: { epoch } });
-      await this.vault.commit(entries, (entry) => {
+      const retired = kind === 'succeed' ? this.#activeKems() : [];
+      const entries: NewEntry[] = [creation(key), ...retired.map((old) => retirement(old, name))];
+      if (kind !== 'create') entries.unshift({ kind: 'rotate', detail: { epoch } });
+      await this.vault.commit(entries, (last) => {
+        if (kind === 'succeed' && this.#activeKems().join() !== retired.join()) throw changedMeanwhile();
         // Wrapped by what the store no longer names, nothing would open it; nor would the officers of now what is sealed to
         // those of before.
         if (this.vault.row('signing').wrapper !== wrapped.wrapper) throw changedMeanwhile();
@@ -261,7 +268,9 @@ export class KeyStore {
         this.vault.files.create(file, wrapped);
         const recoveryFile = recovery === undefined ? null : secretFileName(`${name}.recovery`);
         if (recovery !== undefined && recoveryFile !== null) this.vault.files.create(recoveryFile, recovery);
+        const entry = last - retired.length;
         this.vault.database.run(INSERT_KEY, keyValues(key, file, recoveryFile, entry));
+        for (const [i, old] of retired.entries()) moveKey(this.vault, old, 'deactivated', entry + 1 + i);
       });
     } finally {
       seed.wipe();
@@ -275,21 +284,29 @@ export class KeyStore {
    * Destroyed: its files are gone. Compromised: the wrapped copy is gone where officers can open the other one, so that
    * "opens nothing without break-glass" does not rest on this code alone.
    *
-   * @throws RefusedError `key.unknown`, `key.bad-transition`
+   * @throws RefusedError `key.unknown`, `key.bad-transition`, `key.still-signs`
    */
   async transition(name: string, to: KeyState, reason: string): Promise<void> {
     const kind = ENTRY_OF[to];
-    requireTransition(name, this.vault.row(name).state, to);
+    const requireWay = (): void => {
+      const row = this.vault.row(name);
+      requireTransition(name, row.state, to);
+      if (to === 'destroyed' && row.purpose === 'signing') requireLastKey(this.vault);
+    };
+    requireWay();
     if (kind === undefined) throw new TypeError(`nothing becomes ${to}`);
     await this.vault.commit([{ kind, key: name, detail: { reason } }], (entry) => {
-      requireTransition(name, this.vault.row(name).state, to);
+      requireWay();
       moveKey(this.vault, name, to, entry);
     });
   }
 
-  /** Destroys a key by way of the states between. @throws RefusedError `key.unknown` */
+  /** Destroys a key by way of the states between. @throws RefusedError `key.unknown`, `key.still-signs` */
   async destroy(name: string, reason: string): Promise<void> {
-    for (const state of wayToDestruction(this.vault.row(name).state)) {
+    const { state: from, purpose } = this.vault.row(name);
+    // Before the states between: a key that has to stay is not to be deactivated on the way.
+    if (purpose === 'signing' && from !== 'destroyed') requireLastKey(this.vault);
+    for (const state of wayToDestruction(from)) {
       await this.transition(name, state, reason);
     }
   }
@@ -391,6 +408,13 @@ export class KeyStore {
     this.vault.close();
   }
 
+  #activeKems(): readonly string[] {
+    return this.vault
+      .rows()
+      .filter(({ purpose, state }) => purpose === 'kem' && state === 'active')
+      .map(({ name }) => name);
+  }
+
   async #unlock(row: KeyRow, what: string): Promise<SecretBytes> {
     if (!PERMITTED[row.state].process) {
       await this.refuse({ code: 'key.state-refuses', state: row.state, what }, row.name);
@@ -415,6 +439,28 @@ function changedMeanwhile(): RefusedError {
     'key.changed-meanwhile',
     'Another process made a key, wrapped the keys anew or set officers up while this was going on. Nothing was changed: run it again.',
   );
+}
+
+/**
+ * The signing key signs the trail, in whatever state: without it no other key could be destroyed any more, nor a use of
+ * break-glass closed.
+ */
+function requireLastKey(vault: KeyVault): void {
+  const others = vault.rows().filter(({ purpose, state }) => purpose !== 'signing' && state !== 'destroyed');
+  const uses = vault.openUses();
+  if (others.length === 0 && uses.length === 0) return;
+  const what =
+    others.length > 0
+      ? `${others.map(({ name }) => `"${name}"`).join(', ')} would be left, and could not be destroyed`
+      : `the use of break-glass of entry ${uses[0]?.entry} would be left open`;
+  throw new RefusedError(
+    'key.still-signs',
+    `The signing key in ${vault.directory} signs the audit trail: without it ${what}. See to that first; this key comes last.`,
+  );
+}
+
+function retirement(name: string, successor: string): NewEntry {
+  return { kind: 'deactivate', key: name, detail: { reason: `rotated: ${successor}` } };
 }
 
 function creation({ name, purpose, state, epoch, publicKey, wrapped }: NewKey): NewEntry {

@@ -32,7 +32,10 @@ const enrolmentShape = z.strictObject({
   ledgerHead: bytes32Schema.optional(),
   /** A custodian whose state comes from an archive: it may have forgotten answers of earlier epochs. */
   restored: z.literal(true).optional(),
-  /** The owner whose fleet it means, where it was told: two owners may give a fleet the same name. */
+  /**
+   * The owner whose fleet it means: two owners may give a fleet the same name. Absent only where the fleet is founded by it, whose
+   * owner is made then; a fleet that has an owner takes no enrolment without.
+   */
   ownerKeyId: bytes32Schema.optional(),
 });
 

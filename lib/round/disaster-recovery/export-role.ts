@@ -26,8 +26,8 @@ import { CLIENT_MEMORY_FILE, DESCRIPTION_FILE, exportedState, KEYS_FOLDER } from
 
 const COPIES_PREFIX = '.export-';
 const MAX_KEY_FILE_BYTES = 64 * 1024;
-/** Keys are wrapped anew once in a long while; that it happens during two exports running is no accident. */
-const SNAPSHOT_ATTEMPTS = 3;
+/** What happens between an export and the lock right after it, or to the files meanwhile, does not happen this often running. */
+const SNAPSHOT_ATTEMPTS = 12;
 
 export interface ExportOptions {
   readonly directory: string;
@@ -66,17 +66,9 @@ export async function exportRole(options: ExportOptions): Promise<ExportedRole> 
     try {
       const { role, id, fleet } = store;
       const archive = hex(randomBytes(16));
-      const ledgerHead = role === 'custodian' ? await ledgerHeadOf(directory) : undefined;
-      const before = store.auditHead();
-      await store.record('export', {
-        archive,
-        auditEntries: before.sequence,
-        auditHead: hex(before.hash),
-        ...(ledgerHead !== undefined && { ledgerHead: hex(ledgerHead) }),
-      });
       const description = encodeDescription({ archive, fleet, role, id, exportedAtMs: Date.now() });
       return await withCopies(directory, async (copies) => {
-        const { rows, files } = await snapshot(directory, role, copies);
+        const { rows, files } = await snapshot(store, archive, copies);
         const all: ArchiveFile[] = [{ path: DESCRIPTION_FILE, mode: 0o600, content: description }, ...files];
         await writeArchive(out, passphrase, all, scryptLog2N === undefined ? {} : { scryptLog2N });
         return { role, id, fleet, archive, files: all.length, keys: rows.map(({ name }) => name) };
@@ -87,6 +79,17 @@ export async function exportRole(options: ExportOptions): Promise<ExportedRole> 
   } finally {
     passphrase.wipe();
   }
+}
+
+async function recordExport(store: KeyStore, archive: string): Promise<void> {
+  const ledgerHead = store.role === 'custodian' ? await ledgerHeadOf(store.directory) : undefined;
+  const before = store.auditHead();
+  await store.record('export', {
+    archive,
+    auditEntries: before.sequence,
+    auditHead: hex(before.hash),
+    ...(ledgerHead !== undefined && { ledgerHead: hex(ledgerHead) }),
+  });
 }
 
 async function ledgerHeadOf(directory: string): Promise<Uint8Array> {
@@ -118,9 +121,10 @@ interface Snapshot {
   readonly files: readonly ArchiveFile[];
 }
 
-async function snapshot(directory: string, role: Role, copies: string): Promise<Snapshot> {
+async function snapshot(store: KeyStore, archive: string, copies: string): Promise<Snapshot> {
+  const { directory, role } = store;
   const files: ArchiveFile[] = [];
-  const { rows, files: keyFiles } = await snapshotKeys(directory, role, copies);
+  const { rows, files: keyFiles } = await snapshotKeys(store, archive, copies);
   files.push(
     { path: KEY_STORE_FILE, mode: 0o600, content: { file: join(copies, KEY_STORE_FILE) } },
     ...keyFiles,
@@ -138,12 +142,25 @@ async function snapshot(directory: string, role: Role, copies: string): Promise<
   return { rows, files };
 }
 
-/** The key store and the files that it refers to, as of one moment. */
-async function snapshotKeys(directory: string, role: Role, copies: string): Promise<Snapshot> {
+/**
+ * The key store and the files that it refers to, as of one moment: that of the export, with which its trail ends. Where the role
+ * did something in between, the export is recorded again.
+ */
+async function snapshotKeys(store: KeyStore, archive: string, copies: string): Promise<Snapshot> {
+  const { directory, role } = store;
   const copy = join(copies, KEY_STORE_FILE);
   for (let attempt = 1; attempt <= SNAPSHOT_ATTEMPTS; attempt += 1) {
+    await recordExport(store, archive);
     await rm(copy, { force: true });
-    await copyDatabase(join(directory, KEY_STORE_FILE), copy);
+    let ends = false;
+    await copyDatabase(join(directory, KEY_STORE_FILE), copy, (take) =>
+      // Under the write lock, that nothing is recorded between the export and the copy.
+      store.vault.database.transaction(() => {
+        ends = endsWithExport(store, archive);
+        if (ends) take();
+      }),
+    );
+    if (!ends) continue;
     const database = await DurableDatabase.open(copy, keyStoreDescription);
     const rows = database
       .all(keyRow, 'SELECT * FROM key ORDER BY name')
@@ -154,8 +171,14 @@ async function snapshotKeys(directory: string, role: Role, copies: string): Prom
   }
   throw new EnvironmentError(
     'export.keys-changed',
-    'Keys were wrapped anew or destroyed each time they were about to be copied. Nothing was written; export again.',
+    'The role recorded acts, or its keys were wrapped anew or destroyed, each time they were about to be copied. Nothing was ' +
+      'written; export again.',
   );
+}
+
+function endsWithExport({ vault: { trail } }: KeyStore, archive: string): boolean {
+  const [last] = trail.entries(trail.head().sequence - 1);
+  return last?.kind === 'export' && last.detail['archive'] === archive;
 }
 
 /** A custodian's KEM key of any epoch, whatever its state, could open shares that another machine answers for. */

@@ -76,7 +76,7 @@ export async function verifyRestored(
     throw notWhole('its key store is of another role than it says');
   }
   requireWhole(await store.verifyAudit());
-  requireExportEntry(store, description.archive);
+  await requireExportEntry(store, description.archive);
   for (const row of store.vault.rows()) {
     if (role === 'custodian' && row.purpose === 'kem') continue;
     for (const file of [row.secret_file, row.recovery_file]) {
@@ -89,12 +89,25 @@ export async function verifyRestored(
   for (const path of paths) await verifyDatabase(directory, path);
 }
 
-/** The trail in an archive ends with its export: it was not put together from parts. */
-function requireExportEntry(store: KeyStore, archive: string): void {
-  const found = store.vault.trail
-    .entries()
-    .some(({ kind, detail }) => kind === 'export' && detail.archive === archive);
-  if (!found) throw notWhole('its audit trail does not have its export');
+/**
+ * The trail in an archive ends with its export, and what that says of the ledger is so: the archive was not put together from
+ * parts of several.
+ */
+async function requireExportEntry({ vault, directory, role }: KeyStore, archive: string): Promise<void> {
+  const last = vault.trail.entries(vault.trail.head().sequence - 1)[0];
+  if (last?.kind !== 'export' || last.detail['archive'] !== archive) {
+    throw notWhole('its audit trail does not end with its export');
+  }
+  if (role !== 'custodian') return;
+  const { ledgerHead } = last.detail;
+  const ledger = await openLedger(join(directory, LEDGER_FILE));
+  try {
+    if (typeof ledgerHead === 'string' && ledger.hasHead(new Uint8Array(Buffer.from(ledgerHead, 'hex'))))
+      return;
+    throw notWhole('its ledger does not have what was there when it was exported');
+  } finally {
+    ledger.close();
+  }
 }
 
 async function verifyDatabase(directory: string, path: string): Promise<void> {

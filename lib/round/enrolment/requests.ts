@@ -103,9 +103,10 @@ function newestKem(store: KeyStore): { readonly publicKey: Uint8Array; readonly 
  *
  * Who that is, it cannot say: compare the key id with what the machine printed, by a channel that you trust.
  *
- * @param ownerKeyId of the fleet's owner; an enrolment that names another one is refused
+ * @param ownerKeyId of the fleet's owner; an enrolment that names another one, or none, is refused. Without it, for founding a
+ *   fleet, whose owner is only made then
  * @throws FormatError `container.*`, `roster.other-fleet`; VerificationError `container.*`
- * @throws RefusedError `enrolment.other-owner`; ParameterError `hpke.bad-public-key`
+ * @throws RefusedError `enrolment.other-owner`, `enrolment.no-owner`; ParameterError `hpke.bad-public-key`
  */
 export async function readEnrolment(
   from: string | Uint8Array,
@@ -133,7 +134,16 @@ function requireFleet(body: EnrolmentBody, fleet: string, ownerKeyId: Uint8Array
         'up for this one.',
     );
   }
-  if (ownerKeyId !== undefined && body.ownerKeyId !== undefined && !sameBytes(body.ownerKeyId, ownerKeyId)) {
+  if (ownerKeyId === undefined) return;
+  if (body.ownerKeyId === undefined) {
+    throw new RefusedError(
+      'enrolment.no-owner',
+      `The enrolment of ${body.role} "${body.id}" names no owner: it would do for any fleet of this name, and is only for ` +
+        `founding one ("fleet init --members"). Set the machine up with --owner-key-id ${hex(ownerKeyId)}; one that is set ` +
+        'up already: "fleet join --owner-key-id", then "keys rotate".',
+    );
+  }
+  if (!sameBytes(body.ownerKeyId, ownerKeyId)) {
     throw new RefusedError(
       'enrolment.other-owner',
       `${body.role} "${body.id}" was set up for owner ${hex(body.ownerKeyId)}; this is ${hex(ownerKeyId)}. Set it up with ` +

@@ -335,6 +335,17 @@ describe('a use of break-glass', () => {
     again.close();
   });
 
+  it('keeps the signing key from being destroyed until it is closed', async () => {
+    const { store, shares } = await armed();
+    (await breakGlass(store, request(shares))).wipe();
+    await store.destroy('kem-1', 'its rounds are closed');
+    const [use] = openBreakGlasses(store);
+    await expectRefusal('key.still-signs', () => store.destroy('signing', 'test'));
+    await closeBreakGlass(store, use?.entry as number, shares[0] as OfficerShare, 'a drill');
+    await store.destroy('signing', 'test');
+    store.close();
+  });
+
   it('is not hidden by a change of the database alone: the trail still has it open', async () => {
     for (const sql of ['DELETE FROM break_glass', 'UPDATE break_glass SET closed_entry = 1']) {
       const { directory, store, shares } = await armed();

@@ -139,6 +139,27 @@ describe('a signing key in a key store', () => {
     again.close();
   });
 
+  it('is destroyed last: without it no other key could be, and no use of break-glass closed', async () => {
+    const { directory, store } = await newStore({ prf: true });
+    const before = await keyFiles(directory);
+    for (const state of ['active', 'suspended', 'active', 'deactivated', 'compromised'] as const) {
+      if (store.vault.row('signing').state !== state) await store.transition('signing', state, 'test');
+      const { message } = await expectRefusal('key.still-signs', () => store.destroy('signing', 'test'));
+      expect(message).to.include('"kem-1", "prf"');
+      // Not even on the way there.
+      expect(store.vault.row('signing').state).to.equal(state);
+    }
+    await expectRefusal('key.still-signs', () => store.transition('signing', 'destroyed', 'test'));
+    expect(await keyFiles(directory)).to.have.members(before);
+    await store.destroy('kem-1', 'test');
+    await expectRefusal('key.still-signs', () => store.destroy('signing', 'test'));
+    await store.destroy('prf', 'test');
+    await store.destroy('signing', 'test');
+    expect(await keyFiles(directory)).to.deep.equal([]);
+    expect((await store.verifyAudit()).bad).to.equal(undefined);
+    store.close();
+  });
+
   it('still signs the trail once it is compromised, so that the keys beside it can be destroyed', async () => {
     const { directory, store } = await newStore();
     await store.transition('signing', 'compromised', 'test');

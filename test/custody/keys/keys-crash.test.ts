@@ -12,12 +12,14 @@ import { setUpRecovery } from '../../../lib/custody/keys/break-glass.js';
 import type { KeyRow } from '../../../lib/custody/keys/key-rows.js';
 import { KeyStore } from '../../../lib/custody/keys/key-store.js';
 import { recoveryBinding, recoveryDescription } from '../../../lib/custody/keys/recovery-files.js';
+import { rotate } from '../../../lib/custody/keys/rotation.js';
 import { openLedger } from '../../../lib/custody/ledger.js';
 import { LEDGER_FILE } from '../../../lib/custody/role-directory.js';
 import type { SecretBytes } from '../../../lib/custody/secret-bytes.js';
 import { type WrapperConfig, writeWrapperConfig } from '../../../lib/custody/wrappers/wrapper-config.js';
 import { tensorguardEach } from '../../cli/support/command.js';
 import { adapterDirectory, clientDirectory, writeSmallAdapters } from '../../cli/support/small-round.js';
+import { copyOf as settledCopyOf } from '../../round/disaster-recovery/support/roles.js';
 import { outcomeOf } from '../../support/refusals.js';
 import { temporaryDirectory } from '../../support/temporary-directory.js';
 import { ended, startChild } from '../support/child.js';
@@ -178,6 +180,29 @@ describe('a key store, its process killed between any two writes', function () {
     const points = await atEveryWrite({ prepared, act: { act: 'rotate' }, check });
     expect(points).to.be.greaterThan(8);
     expect([...phases]).to.have.members(['none', 'pre-activation']);
+  });
+
+  it("while a client's key is made for the next epoch: has one active key at every moment, and never two", async () => {
+    const { directory, store } = await newStore({ role: 'client', id: 'client-1', prf: true });
+    await rotate(store);
+    store.close();
+    // A closed database's last files go when the garbage collector sees to them, perhaps while a trial copies them.
+    const settled = await settledCopyOf(directory);
+    const check = async (trial: string): Promise<void> => {
+      const states = await sound(trial);
+      phases.add(states['kem-3'] ?? 'none');
+      expect(Object.values(states).filter((state) => state === 'active')).to.have.length(1);
+      const opens = await withStore(trial, async (opened) => {
+        for (const { name, state } of opened.keys()) {
+          if (name.startsWith('kem-') && state !== 'destroyed') (await opened.kem(name, 'release')).wipe();
+        }
+        return opened.newestKem()?.state;
+      });
+      expect(opens).to.equal('active');
+    };
+    const points = await atEveryWrite({ prepared: settled, act: { act: 'rotate' }, check });
+    expect(points).to.be.greaterThan(8);
+    expect([...phases]).to.have.members(['none', 'active']);
   });
 
   it('while a key is destroyed: has it, or has neither it nor its files', async () => {

@@ -94,7 +94,15 @@ describe('the rotation of a KEM key', () => {
 
   it("is at once with a client's key, and the one before still opens", async () => {
     const { store } = await newStore({ role: 'client', id: 'robot-1', prf: true });
+    const { sequence } = store.auditHead();
     expect(await rotate(store)).to.deep.include({ made: true });
+    const [unwrapped, ...entries] = store.vault.trail.entries(sequence);
+    expect(unwrapped).to.include({ kind: 'unwrap', key: 'signing' });
+    expect(entries.map(({ kind, key }) => [kind, key])).to.deep.equal([
+      ['rotate', undefined],
+      ['create', 'kem-2'],
+      ['deactivate', 'kem-1'],
+    ]);
     expect(states(store)).to.deep.equal([
       ['kem-1', 'deactivated'],
       ['kem-2', 'active'],

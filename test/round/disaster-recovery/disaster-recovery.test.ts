@@ -1,22 +1,25 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { expect } from 'chai';
-import { readArchive } from '../../../lib/custody/archive/archive-format.js';
+import { extractArchive } from '../../../lib/custody/archive/archive-extraction.js';
+import { readArchive, writeArchive } from '../../../lib/custody/archive/archive-format.js';
 import { readArchivePassphrase } from '../../../lib/custody/archive/archive-header.js';
 import { openClientState } from '../../../lib/custody/client-state.js';
 import { requireWhole } from '../../../lib/custody/keys/audit-verification.js';
-import type { KeyStore } from '../../../lib/custody/keys/key-store.js';
+import { KeyStore } from '../../../lib/custody/keys/key-store.js';
 import { rotate } from '../../../lib/custody/keys/rotation.js';
-import { openLedger } from '../../../lib/custody/ledger.js';
+import { createLedger, openLedger } from '../../../lib/custody/ledger.js';
 import { openRole } from '../../../lib/custody/role-directory.js';
 import { newPassphraseConfig } from '../../../lib/custody/wrappers/wrapper-config.js';
 import { openPrivacyLedger } from '../../../lib/privacy/privacy-ledger.js';
+import { isExportedPath } from '../../../lib/round/disaster-recovery/exported-state.js';
 import { readEnrolment } from '../../../lib/round/enrolment/requests.js';
 import { writeEnrolment } from '../../../lib/round/enrolment/set-up-member.js';
 import { bytes32 } from '../../custody/support/bytes.js';
 import { release } from '../../privacy/support/releases.js';
 import { expectRefusal } from '../../support/refusals.js';
+import { temporaryDirectory } from '../../support/temporary-directory.js';
 import {
   type Archive,
   answer,
@@ -36,6 +39,29 @@ async function pathsIn({ path, passphraseFile }: Archive): Promise<string[]> {
     paths.push(entry.path);
   });
   return paths;
+}
+
+/** What somebody who has the passphrase can make of an archive. */
+async function changedArchive(
+  archive: Archive,
+  change: (directory: string) => Promise<unknown>,
+): Promise<Archive> {
+  const passphrase = await readArchivePassphrase(archive.passphraseFile);
+  const parts = await temporaryDirectory();
+  await mkdir(parts, { recursive: true, mode: 0o700 });
+  const paths = await extractArchive(archive.path, passphrase, parts, isExportedPath);
+  await change(parts);
+  // As one file each, without what SQLite keeps beside.
+  const whole = await copyOf(parts);
+  const path = join(await temporaryDirectory(), 'changed.tgx');
+  await writeArchive(
+    path,
+    passphrase,
+    paths.map((name) => ({ path: name, mode: 0o600, content: { file: join(whole, name) } })),
+    { scryptLog2N: 10 },
+  );
+  passphrase.wipe();
+  return { ...archive, path };
 }
 
 async function ledgerHead(directory: string): Promise<Uint8Array> {
@@ -273,6 +299,56 @@ describe("a custodian's archive", () => {
     expect(whole.hasHead(restored.head())).to.equal(true);
     whole.close();
     restored.close();
+  });
+
+  it('is refused where it was put together from parts: its trail ends with its export, its ledger is what that says', async () => {
+    const here = await roleDirectory('custodians/custodian-1');
+    await answer(here, 1);
+    const archive = await archiveOf(here);
+    const changes: [says: string, change: (parts: string) => Promise<unknown>][] = [
+      [
+        'does not end with its export',
+        async (parts) => {
+          const store = await KeyStore.open(parts);
+          await store.record('answer', { round: 'round 2' });
+          store.close();
+        },
+      ],
+      [
+        'its ledger does not have',
+        async (parts) => {
+          await rm(join(parts, 'ledger.sqlite'));
+          (await createLedger(join(parts, 'ledger.sqlite'))).close();
+        },
+      ],
+    ];
+    for (const [says, change] of changes) {
+      const target = await newDirectory();
+      const error = await expectRefusal('archive.malformed', async () =>
+        importArchive(await changedArchive(archive, change), target),
+      );
+      expect(error.message).to.include(says);
+      expect(existsSync(target)).to.equal(false);
+    }
+    const same = await changedArchive(archive, async () => undefined);
+    expect((await importArchive(same, await newDirectory())).done).to.equal('now');
+  });
+
+  it('ends with its export though the custodian acts meanwhile', async () => {
+    const here = await roleDirectory('custodians/custodian-1');
+    const other = await KeyStore.open(here);
+    let exported = false;
+    const acting = (async () => {
+      for (let round = 1; !exported; round += 1) {
+        await other.record('answer', { round: `round ${round}` });
+        await new Promise((done) => setTimeout(done, 2));
+      }
+    })();
+    const archive = await archiveOf(here);
+    exported = true;
+    await acting;
+    other.close();
+    await importArchive(archive, await newDirectory());
   });
 
   it('leaves no trace where it is damaged, or its passphrase is another', async () => {

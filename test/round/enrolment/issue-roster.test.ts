@@ -21,7 +21,7 @@ describe('the owner', () => {
   before(async () => {
     members = await createMembers({ clients: 3, custodians: 2 });
     first = await signRoster(members, rosterBody(members));
-    robot = await clientFile('robot-09');
+    robot = await clientFile('robot-09', owned());
   });
 
   const begin = async (): Promise<void> => {
@@ -30,6 +30,8 @@ describe('the owner', () => {
   };
   beforeEach(begin);
 
+  /** Of a machine that was told whose fleet it is. */
+  const owned = () => ({ ownerKeyId: members.owner.signing.keyId });
   const issue = (changes: AskedChanges) =>
     issueRoster({ ownerDirectory, signing: members.owner.signing, changes });
   const inForce = async (): Promise<TrustedRoster> => {
@@ -77,7 +79,10 @@ describe('the owner', () => {
     const owner = new Uint8Array(32);
     const misled = await clientFile('robot-09', { ownerKeyId: owner });
     await expectRefusal('enrolment.other-owner', () => issue({ enrol: [{ file: misled }] }));
-    const copied = await clientFile('robot-10', { kem: members.custodians[0]?.kemPublicKey as Uint8Array });
+    const untold = await clientFile('robot-09');
+    await expectRefusal('enrolment.no-owner', () => issue({ enrol: [{ file: untold }] }));
+    const kem = members.custodians[0]?.kemPublicKey as Uint8Array;
+    const copied = await clientFile('robot-10', { ...owned(), kem });
     await expectRefusal('enrolment.duplicate-key', () =>
       issue({ enrol: [{ file: robot }, { file: copied }] }),
     );
@@ -89,7 +94,7 @@ describe('the owner', () => {
 
   it('refuses a KEM key that an enrolled client has, though no roster shows it', async () => {
     await issue(enrolling());
-    const copied = await clientFile('robot-10', { kem: await realKem('robot-09') });
+    const copied = await clientFile('robot-10', { ...owned(), kem: await realKem('robot-09') });
     await expectRefusal('enrolment.duplicate-key', () => issue({ enrol: [{ file: copied }] }));
     expect((await inForce()).body.version).to.equal(2);
   });

@@ -49,13 +49,20 @@ describe('an enrolment that the owner reads', () => {
     );
   });
 
+  it('names the owner, or founds a fleet: another fleet of that name does not get its machine', async () => {
+    const { message } = await expectRefusal('enrolment.no-owner', () =>
+      readEnrolment(file, 'acme', new Uint8Array(32).fill(1)),
+    );
+    expect(message).to.include('--owner-key-id 0101');
+    await readEnrolment(file, 'acme');
+  });
+
   it('is refused in another fleet, and where its machine was told of another owner', async () => {
     const ownerKeyId = new Uint8Array(32).fill(1);
     const message = await expectRefusal('roster.other-fleet', () => readEnrolment(file, 'emca'));
     expect(message.message).to.include('"acme"').and.to.include('"emca"');
     const told = await clientFile('robot-09', { ownerKeyId });
     await readEnrolment(told, 'acme', ownerKeyId);
-    await readEnrolment(file, 'acme', ownerKeyId);
     await expectRefusal('enrolment.other-owner', () =>
       readEnrolment(told, 'acme', new Uint8Array(32).fill(2)),
     );
