@@ -2,6 +2,7 @@
 
 import type { Role } from '../custody/keys/key-rows.js';
 import { openRole } from '../custody/role-directory.js';
+import { NO_TRACING, type RoundTracing } from '../observability/tracing.js';
 import { AgentDirectory } from './agent-directory.js';
 import { type AgentLog, errorFields } from './agent-log.js';
 import { AgentLoop } from './agent-loop.js';
@@ -25,6 +26,7 @@ export interface AgentRunOptions {
   readonly events?: boolean;
   readonly wakeSpreadMs?: number;
   readonly backoff?: Partial<BackoffOptions>;
+  readonly tracing?: RoundTracing;
 }
 
 export interface AgentContext {
@@ -35,6 +37,7 @@ export interface AgentContext {
   readonly roster: RosterSync;
   readonly log: AgentLog;
   readonly retries: RetrySchedule;
+  readonly tracing: RoundTracing;
 }
 
 /** A connection that is down for days must not hold up what needs none: the loop waits, not the request. */
@@ -65,7 +68,8 @@ export async function runAgent(
   await AgentDirectory.use(roleDirectory, async (directory) => {
     const roster = new RosterSync({ api, directory: roleDirectory, log });
     const retries = new RetrySchedule();
-    const agent = await prepare({ id: role.id, api, directory, roster, log, retries });
+    const { tracing = NO_TRACING } = options;
+    const agent = await prepare({ id: role.id, api, directory, roster, log, retries, tracing });
     const { pollMs, wakeSpreadMs, events = true } = options;
     const loop = new AgentLoop({
       step: () => agent.step(),
@@ -84,6 +88,7 @@ export async function runAgent(
       : Promise.resolve();
     await loop.run();
     await watching;
+    await tracing.close();
     log.write('info', 'agent.stopped', { role: roleName, id: role.id });
   });
 }

@@ -3,7 +3,10 @@ import { type Command, Option } from 'commander';
 import { type LogFormat, lineLog } from '../agents/agent-log.js';
 import type { RunOptions } from '../agents/run-roles.js';
 import { Shutdown, stoppingOnSignals } from '../agents/shutdown.js';
+import { tracingFrom } from '../observability/otlp/otlp-tracing.js';
+import type { Service } from '../observability/otlp/resource.js';
 import { integerOption } from './options.js';
+import { packageVersion } from './version.js';
 
 export interface AgentCommandOptions {
   readonly server: string;
@@ -33,14 +36,17 @@ export function agentOptions(command: Command): Command {
 /** Runs an agent until SIGTERM or SIGINT; the second one gives up what it waits for. */
 export async function runUntilStopped(
   { server, pollSeconds: seconds, events, log }: AgentCommandOptions,
+  role: Service['role'],
   run: (options: RunOptions) => Promise<void>,
 ): Promise<void> {
   const shutdown = new Shutdown();
+  const tracing = await tracingFrom(process.env, { role, version: packageVersion() });
   await stoppingOnSignals(shutdown, () =>
     run({
       server,
       log: lineLog(log, (line) => process.stderr.write(`${line}\n`)),
       shutdown,
+      tracing,
       pollMs: seconds * 1000,
       events,
     }),

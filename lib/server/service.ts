@@ -1,6 +1,9 @@
 /** The aggregation service, put together: a store, a fleet, rounds, a worker, and the HTTP server in front of them. */
 import { RefusedError } from '../errors.js';
 import { JsonlWriter } from '../observability/jsonl-writer.js';
+import { type MetricsExport, metricsExportFrom } from '../observability/otlp/otlp-metrics.js';
+import type { Environment } from '../observability/otlp/otlp-settings.js';
+import { tracingFrom } from '../observability/otlp/otlp-tracing.js';
 import type { Policy } from '../policy/policy.js';
 import { reportedStatisticTest } from '../round/outliers/reported-statistic.js';
 import { pause } from '../store/lifetime.js';
@@ -44,6 +47,7 @@ import { registerUpdateRoutes, UPDATE_ACCESS } from './routes/updates.js';
 import { registerWorkRoutes, WORK_ACCESS } from './routes/work.js';
 import { changeJson, decodeJson } from './state/json-state.js';
 import { ROSTER_KEY, ROSTER_PREFIX } from './state/keys.js';
+import { fleetState } from './telemetry/fleet-state.js';
 import { Telemetry } from './telemetry/telemetry.js';
 
 export interface ServiceOptions extends Omit<AppOptions, 'access' | 'directory' | 'tokens'> {
@@ -55,6 +59,8 @@ export interface ServiceOptions extends Omit<AppOptions, 'access' | 'directory' 
   readonly retention?: RetentionPolicy;
   /** Directory for records as JSONL; none are written where it is absent. */
   readonly recordsDirectory?: string | undefined;
+  /** Of which the `OTEL_*` variables are read; nothing is sent where it is absent. */
+  readonly environment?: Environment;
   /** The dashboard, at `/`; absent: none is served. */
   readonly page?: ServedPage | undefined;
   readonly host: string;
@@ -95,7 +101,12 @@ export class Service {
   #sweeping: NodeJS.Timeout | undefined;
   #resuming: NodeJS.Timeout | undefined;
 
-  private constructor(app: App, context: ServerContext, worker: SumWorker) {
+  private constructor(
+    app: App,
+    context: ServerContext,
+    worker: SumWorker,
+    private readonly metricsExport: MetricsExport | undefined,
+  ) {
     this.app = app;
     this.context = context;
     this.#worker = worker;
@@ -110,6 +121,7 @@ export class Service {
       rounds: config,
       retention,
       recordsDirectory,
+      environment = {},
       page,
       host,
       port,
@@ -124,7 +136,9 @@ export class Service {
       const app = await createApp({ ...appOptions, access: SERVICE_ACCESS, directory: fleet.keys, tokens });
       const onError = (error: unknown): void => app.log.error({ err: error }, 'in the background');
       const health = new HealthBook(store.state);
-      const telemetry = new Telemetry({ state: store.state, version: appOptions.version, onError });
+      const { version } = appOptions;
+      const tracing = await tracingFrom(environment, { role: 'aggregator', version });
+      const telemetry = new Telemetry({ state: store.state, version, onError, tracing });
       if (recordsDirectory !== undefined) {
         const onDropped = (count: number): void => telemetry.dropped('jsonl', count);
         telemetry.recorder.add(await JsonlWriter.open({ directory: recordsDirectory, onDropped, onError }));
@@ -183,7 +197,14 @@ export class Service {
       registerCustodyRoutes(app, context);
       registerMetricsRoutes(app, context);
       registerSchemaRoutes(app);
-      const service = new Service(app, context, worker);
+      const { metrics } = telemetry;
+      const metricsExport = await metricsExportFrom(
+        environment,
+        { role: 'aggregator', version },
+        metrics.registry,
+        async () => metrics.set(await fleetState(context, Date.now())),
+      );
+      const service = new Service(app, context, worker, metricsExport);
       started = service;
       await service.#shareRoster();
       service.#followRoster(onError);
@@ -216,6 +237,7 @@ export class Service {
     clearInterval(this.#sweeping);
     clearInterval(this.#resuming);
     await this.context.rounds.close();
+    await this.metricsExport?.close();
     await this.context.telemetry.close();
     await this.context.store.close();
     return finished;

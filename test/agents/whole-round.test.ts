@@ -8,10 +8,15 @@ import type { HttpFleetApi } from '../../lib/agents/api/http-fleet-api.js';
 import { OwnerAgent } from '../../lib/agents/owner/owner-agent.js';
 import { Robot } from '../../lib/agents/robot/robot.js';
 import { type AgentContext, runAgent } from '../../lib/agents/run-agent.js';
-import { runCustodian } from '../../lib/agents/run-roles.js';
+import { type RunOptions, runCustodian } from '../../lib/agents/run-roles.js';
 import { Shutdown } from '../../lib/agents/shutdown.js';
+import type { Role } from '../../lib/custody/keys/key-rows.js';
 import { EnvironmentError } from '../../lib/errors.js';
+import { tracingFrom } from '../../lib/observability/otlp/otlp-tracing.js';
+import type { TelemetryRecord } from '../../lib/observability/records.js';
+import { NO_TRACING, type RoundTracing, roundTraceIds } from '../../lib/observability/tracing.js';
 import { type RoundStatus, roundStatusSchema } from '../../lib/server/rounds/round-status.js';
+import { OtlpCollector, withEnvironment } from '../observability/support/otlp-collector.js';
 import { adapterValues, normOf } from '../round/support/adapters.js';
 import { ServedTestFleet } from '../server/support/served-fleet.js';
 import { CollectedLog, eventually } from './support/collected-log.js';
@@ -29,17 +34,23 @@ describe('rounds through the agents of robots, custodians and owner', function (
   const running: { readonly shutdown: Shutdown; readonly ended: Promise<void> }[] = [];
   const logs: CollectedLog[] = [];
   let fleet: ServedTestFleet;
+  let collector: OtlpCollector;
+  let restoreEnvironment: () => void;
+  const tracing = new Map<Role, RoundTracing>();
   let server: string;
   let port: number;
   let ownerClockOffsetMs = 0;
   let isNetworkDown = true;
   let late: CollectedLog;
 
-  function run(start: (options: { server: string; log: CollectedLog; shutdown: Shutdown }) => Promise<void>) {
+  function run(role: Role, start: (options: RunOptions) => Promise<void>) {
     const log = new CollectedLog();
     logs.push(log);
     const shutdown = new Shutdown(2000);
-    running.push({ shutdown, ended: start({ server, log, shutdown }) });
+    running.push({
+      shutdown,
+      ended: start({ server, log, shutdown, tracing: tracing.get(role) ?? NO_TRACING }),
+    });
     return log;
   }
 
@@ -49,7 +60,7 @@ describe('rounds through the agents of robots, custodians and owner', function (
 
   function runRobot(number: number, change: (api: HttpFleetApi) => Partial<HttpFleetApi> = () => ({})) {
     const roleDirectory = fleet.role(`client-${number}`);
-    return run((options) =>
+    return run('client', (options) =>
       runAgent({ ...options, ...quick, role: 'client', roleDirectory }, (context: AgentContext) => {
         const changed = change(context.api);
         const api = new Proxy(context.api, {
@@ -75,7 +86,7 @@ describe('rounds through the agents of robots, custodians and owner', function (
 
   function runOwner() {
     const ownerDirectory = fleet.role('owner');
-    return run((options) =>
+    return run('owner', (options) =>
       runAgent({ ...options, ...quick, role: 'owner', roleDirectory: ownerDirectory }, (context) =>
         OwnerAgent.open(
           {
@@ -105,7 +116,12 @@ describe('rounds through the agents of robots, custodians and owner', function (
 
   before(async () => {
     fleet = await ServedTestFleet.create(4);
-    const service = await fleet.start();
+    collector = await OtlpCollector.start();
+    restoreEnvironment = withEnvironment({ ...collector.environment, OTEL_BSP_SCHEDULE_DELAY: '100' });
+    for (const role of ['client', 'custodian', 'owner'] as const) {
+      tracing.set(role, await tracingFrom(collector.environment, { role, version: '0.0.0' }));
+    }
+    const service = await fleet.start({ environment: collector.environment });
     server = service.address;
     port = Number(new URL(server).port);
     for (const number of [1, 2, 3, 4]) {
@@ -117,6 +133,8 @@ describe('rounds through the agents of robots, custodians and owner', function (
     for (const { shutdown } of running) shutdown.stop();
     await Promise.all(running.map(({ ended }) => ended));
     await fleet.stop();
+    restoreEnvironment();
+    await collector.stop();
   });
 
   it('end in an average of those who sent in time, whoever is restarted, and in a release at every robot', async () => {
@@ -134,7 +152,7 @@ describe('rounds through the agents of robots, custodians and owner', function (
       ...robots,
     ]);
     await fleet.stop();
-    await fleet.start({ port });
+    await fleet.start({ port, environment: collector.environment });
     await eventually(
       'a release at the robots',
       () => [1, 2, 3].every((n) => existsSync(releasesOf(n))),
@@ -150,6 +168,51 @@ describe('rounds through the agents of robots, custodians and owner', function (
     expect(owner.named('owner.opened')[0]?.fields).to.include({ contributors: 3, verified: true });
     await expectAverage(fleet.at('averages', '1'), [1, 2, 3]);
     for (const number of [1, 2, 3]) await expectSameAdapter(releasesOf(number), fleet.at('averages', '1'));
+  });
+
+  it('leave records: how long it took to encrypt, to sum and to decrypt, and how every custodian stands', async () => {
+    const { records, custody } = fleet.service.context.telemetry;
+    await eventually(
+      'a record of the opening',
+      async () => (await records.newest(10, 'latency')).some((each) => 'decrypt' in stagesOf(each)),
+      logs,
+    );
+    const stages = Object.assign({}, ...(await records.newest(10, 'latency')).map(stagesOf));
+    expect(Object.keys(stages)).to.include.members(['encrypt', 'aggregate', 'decrypt']);
+    expect(stages.decrypt.median).to.be.greaterThan(0);
+    for (const number of [1, 2, 3]) {
+      expect((await custody.of(`custodian-${number}`))?.status.audit.whole).to.equal(true);
+    }
+  });
+
+  it('leave one trace a round, with the parts of all four roles in it', async () => {
+    const plan = (await statusOf(1))?.plan ?? '';
+    const { traceId, rootSpanId } = roundTraceIds(plan);
+    const parts = (): Set<string> =>
+      new Set(
+        collector.spans
+          .filter((span) => span.traceId === traceId)
+          .map(
+            ({ service, name, parentSpanId }) =>
+              `${service} ${name}${parentSpanId === rootSpanId ? '' : ' (root)'}`,
+          ),
+      );
+    const expected = [
+      'tensorguard-owner plan',
+      'tensorguard-client seal',
+      'tensorguard-client upload',
+      'tensorguard-aggregator receive',
+      'tensorguard-aggregator aggregate',
+      'tensorguard-custodian answer',
+      'tensorguard-owner decrypt',
+      'tensorguard-owner release',
+      'tensorguard-client apply',
+      'tensorguard-aggregator round (root)',
+    ];
+    await eventually('all spans', () => expected.every((part) => parts().has(part)), logs, 20_000).catch(
+      () => undefined,
+    );
+    expect([...parts()].sort()).to.deep.equal(expected.sort());
   });
 
   it('take the same delta of a late robot into the next round, and a new one of the others', async () => {
@@ -187,7 +250,9 @@ describe('rounds through the agents of robots, custodians and owner', function (
 
   function runCustodianAgent(number: number) {
     const custodianDirectory = fleet.role(`custodian-${number}`);
-    return run((options) => runCustodian({ ...options, ...quick }, { custodianDirectory, rotate: false }));
+    return run('custodian', (options) =>
+      runCustodian({ ...options, ...quick }, { custodianDirectory, rotate: false }),
+    );
   }
 
   /** Quantized, and nothing else: what a client's values are moved by is far below what it learned. */
@@ -212,6 +277,10 @@ describe('rounds through the agents of robots, custodians and owner', function (
     expect(normOf(error) / normOf(step)).to.be.lessThan(0.25);
   }
 });
+
+function stagesOf(record: TelemetryRecord): Record<string, { readonly median: number }> {
+  return record.kind === 'latency' ? record.stagesMs : {};
+}
 
 function at(values: ReadonlyMap<string, Float32Array>, name: string, index: number): number {
   return values.get(name)?.[index] as number;

@@ -1,4 +1,6 @@
 /** What agents ask of the service. Files are what containers are: whoever gets one verifies it. */
+import type { CustodyStatus } from '../../observability/custody-status.js';
+import type { OpeningReport } from '../../observability/opening-report.js';
 import type { WorkItem } from './work-items.js';
 
 export type UploadState = 'incomplete' | 'complete' | 'received' | 'accepted' | 'left-out' | 'replaced';
@@ -49,6 +51,9 @@ export interface FleetApi {
   /** The close record; undefined where there is none. */
   close(plan: string): Promise<Uint8Array | undefined>;
   putClose(plan: string, record: Uint8Array): Promise<void>;
+  putOpening(plan: string, report: OpeningReport): Promise<void>;
+
+  putCustodyStatus(custodian: string, status: CustodyStatus): Promise<void>;
 
   /**
    * Writes the newest release to `out`.

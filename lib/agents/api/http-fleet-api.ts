@@ -1,5 +1,7 @@
 /** The service's API over signed HTTP. */
 import { z } from 'zod';
+import type { CustodyStatus } from '../../observability/custody-status.js';
+import type { OpeningReport } from '../../observability/opening-report.js';
 import { idSchema, roundSchema } from '../../package/messages/common.js';
 import { ApiRefusedError } from '../http/api-errors.js';
 import { bodyUntil } from '../http/giving-up.js';
@@ -146,6 +148,14 @@ export class HttpFleetApi implements FleetApi {
   async putClose(plan: string, record: Uint8Array): Promise<void> {
     const path = `/v1/rounds/${plan}/close`;
     await this.#client.putBytes(path, record, 'content-digest', ignored, this.#options);
+  }
+
+  async putOpening(plan: string, report: OpeningReport): Promise<void> {
+    await this.#client.sendJson('PUT', `/v1/rounds/${plan}/opening`, report, ignored, this.#options);
+  }
+
+  async putCustodyStatus(custodian: string, status: CustodyStatus): Promise<void> {
+    await this.#client.sendJson('PUT', `/v1/custody/${custodian}`, status, ignored, this.#options);
   }
 
   async downloadRelease(

@@ -5,6 +5,7 @@
  * would do.
  */
 import { EnvironmentError, TensorGuardError } from '../../errors.js';
+import { NO_TRACING, type RoundTracing, traced } from '../../observability/tracing.js';
 import type { RolePolicyOptions } from '../../round/role-policy.js';
 import type { AgentDirectory } from '../agent-directory.js';
 import type { AgentLog } from '../agent-log.js';
@@ -16,6 +17,7 @@ import type { RetrySchedule } from '../retry-schedule.js';
 import type { RosterSync } from '../roster-sync.js';
 import { answerFor } from './answering.js';
 import { rotateIfDue } from './key-rotation.js';
+import { custodyStatus } from './status-report.js';
 
 export interface CustodianAgentOptions {
   readonly custodianDirectory: string;
@@ -28,12 +30,13 @@ export interface CustodianAgentOptions {
 export interface CustodianAgentDependencies {
   readonly api: Pick<
     FleetApi,
-    'work' | 'plan' | 'downloadAggregate' | 'putAnswer' | 'refuseAnswer' | 'enrol'
+    'work' | 'plan' | 'downloadAggregate' | 'putAnswer' | 'refuseAnswer' | 'enrol' | 'putCustodyStatus'
   >;
   readonly directory: AgentDirectory;
   readonly roster: Pick<RosterSync, 'sync'>;
   readonly log: AgentLog;
   readonly retries: RetrySchedule;
+  readonly tracing?: RoundTracing;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
@@ -43,11 +46,14 @@ const FINAL_AREAS: readonly string[] = ['ledger', 'custodian'];
 /** How often a key that waits for the owner is asked for again: the request may have been lost with a server's store. */
 const ENROL_AGAIN_MS = 6 * 3_600_000;
 const ROTATION_CHECK_MS = 600_000;
+/** Whoever watches takes a custodian for silent after an hour. */
+const STATUS_INTERVAL_MS = 600_000;
 const MAX_REASON_CHARACTERS = 2048;
 
 export class CustodianAgent {
   #enrolled: { readonly key: string; readonly atMs: number } | undefined;
   #rotationCheckedMs = Number.NEGATIVE_INFINITY;
+  #statusSentMs = Number.NEGATIVE_INFINITY;
   readonly #now: () => number;
 
   constructor(
@@ -64,6 +70,7 @@ export class CustodianAgent {
     await this.with_.roster.sync();
     for (const item of itemsOf(items, 'answer')) await this.#answer(item);
     if (this.options.rotate !== false) await this.#rotate();
+    await this.#reportStatus();
   }
 
   async #answer(item: ItemOf<'answer'>): Promise<void> {
@@ -75,10 +82,15 @@ export class CustodianAgent {
       this.with_,
       { key, event: 'custodian.not-answered', fields: { plan, set } },
       async () => {
-        const verdict = await answerFor(item, custodianDirectory, api, directory);
+        const { tracing = NO_TRACING } = this.with_;
+        const verdict = await traced(tracing, { plan, name: 'answer', attributes: { custodian } }, () =>
+          answerFor(item, custodianDirectory, api, directory),
+        );
         if ('answer' in verdict) {
           const { answer, replayed, contributors } = verdict.answer;
           await api.putAnswer(plan, custodian, answer);
+          // The trail has a new head.
+          this.#statusSentMs = Number.NEGATIVE_INFINITY;
           log.write('info', 'custodian.answered', { plan, set, contributors, replayed });
           return undefined;
         }
@@ -110,6 +122,19 @@ export class CustodianAgent {
       await api.enrol(enrolment);
       this.#enrolled = { key, atMs: nowMs };
       log.write('info', 'custodian.enrolment-sent', { key, made });
+    });
+  }
+
+  async #reportStatus(): Promise<void> {
+    const nowMs = this.#now();
+    if (nowMs - this.#statusSentMs < STATUS_INTERVAL_MS) return;
+    await attemptItem(this.with_, { key: 'status', event: 'custodian.status-not-sent' }, async () => {
+      const { custodianDirectory, custodian, rolePolicy = {} } = this.options;
+      await this.with_.api.putCustodyStatus(
+        custodian,
+        await custodyStatus(custodianDirectory, rolePolicy, nowMs),
+      );
+      this.#statusSentMs = nowMs;
     });
   }
 }

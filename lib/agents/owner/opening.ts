@@ -67,19 +67,24 @@ export interface OpenFetched {
 }
 
 /** Opens a round and signs its close record. Both may be repeated. @throws as `openRound` and `closeRound` */
-export async function openAndClose(
-  request: OpenFetched,
-): Promise<{ readonly report: OpenedRoundReport; readonly record: Uint8Array }> {
+export async function openAndClose(request: OpenFetched): Promise<{
+  readonly report: OpenedRoundReport;
+  readonly record: Uint8Array;
+  /** From the answers to the average on the disk. */
+  readonly decryptMs: number;
+}> {
   return asOwner(request, async ({ owner, plan }) => {
     const { files, base, out } = request;
     const { aggregate, answers, updates } = files;
+    const started = performance.now();
     const report = await openRound({
       ...{ owner, plan, aggregate, answers, out },
       ...(base !== undefined && { base }),
       ...(updates !== undefined && { verify: updates }),
     });
+    const decryptMs = performance.now() - started;
     const { record } = await closeRound(owner, plan, aggregate, undefined);
-    return { report, record };
+    return { report, record, decryptMs };
   });
 }
 

@@ -4,7 +4,10 @@
  */
 import { join, resolve } from 'node:path';
 import type { ParameterSetName } from '../../lwe/parameters.js';
+import { OPENING_REPORT_SCHEMA_VERSION, type OpeningReport } from '../../observability/opening-report.js';
+import { NO_TRACING, type RoundTracing, traced } from '../../observability/tracing.js';
 import { openContainer } from '../../package/reader.js';
+import type { OpenedRoundReport } from '../../round/open-round.js';
 import type { RolePolicyOptions } from '../../round/role-policy.js';
 import type { AgentDirectory } from '../agent-directory.js';
 import { type AgentLog, errorFields } from '../agent-log.js';
@@ -43,10 +46,11 @@ export interface OwnerAgentOptions {
 export interface OwnerAgentDependencies {
   readonly api: OpeningApi &
     PublishingApi &
-    Pick<FleetApi, 'work' | 'rounds' | 'putPlan' | 'putCohort' | 'putClose'>;
+    Pick<FleetApi, 'work' | 'rounds' | 'putPlan' | 'putCohort' | 'putClose' | 'putOpening'>;
   readonly directory: AgentDirectory;
   readonly log: AgentLog;
   readonly retries: RetrySchedule;
+  readonly tracing?: RoundTracing;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
@@ -59,6 +63,8 @@ export class OwnerAgent {
   readonly #publisher: Publisher;
   /** Rounds whose answers do not open them, since when. */
   readonly #unopenable = new Map<string, number>();
+  /** How rounds were opened, until the service knows; what is lost with this process is a measurement. */
+  readonly #openings = new Map<string, OpeningReport>();
   /** Said once. */
   readonly #mentioned = new Set<string>();
 
@@ -88,6 +94,7 @@ export class OwnerAgent {
     await this.#publish();
     const items = await this.with_.api.work();
     for (const item of itemsOf(items, 'open')) await this.#open(item);
+    await this.#reportOpenings();
     for (const item of itemsOf(items, 'close-failed')) await this.#closeFailed(item);
     for (const item of itemsOf(items, 'release')) await this.#release(item);
     for (const item of itemsOf(items, 'suspend')) this.#mentionSuspects(item);
@@ -141,9 +148,11 @@ export class OwnerAgent {
         planningAdapters(this.options, this.rounds, await currentRoster(ownerDirectory), policy);
       const limits = { parameterSet, deadlineMs, maxClients };
       const options = { ownerDirectory, coordinatorDirectory, rolePolicy, ...limits };
+      const startMs = Date.now();
       const { plan, file } = await planOnce(this.plans, round, adapters, options, this.#now());
       if (clients !== undefined) await api.putCohort(cohort, clients);
       await api.putPlan(plan, file);
+      this.#tracing.span({ plan, name: 'plan', startMs, endMs: Date.now() });
       await this.rounds.record({ plan, policy, cohort, round: round.round });
       log.write('info', 'owner.planned', { ...fields, plan });
     });
@@ -170,7 +179,10 @@ export class OwnerAgent {
         const { base, out } = await this.#openingOf(plan, files.plan);
         const request = { ownerDirectory, rolePolicy, planHex: plan, files, base, out };
         try {
-          const { report, record } = await openAndClose(request);
+          const { report, record, decryptMs } = await traced(this.#tracing, { plan, name: 'decrypt' }, () =>
+            openAndClose(request),
+          );
+          this.#openings.set(plan, openingReport(report, decryptMs));
           await api.putClose(plan, record);
           this.#unopenable.delete(plan);
           const { contributors, verified, disagreeing } = report;
@@ -187,6 +199,18 @@ export class OwnerAgent {
         }
       }),
     );
+  }
+
+  get #tracing(): RoundTracing {
+    return this.with_.tracing ?? NO_TRACING;
+  }
+
+  async #reportOpenings(): Promise<void> {
+    for (const [plan, report] of this.#openings) {
+      const attempt = { key: `opening ${plan}`, event: 'owner.opening-not-reported', fields: { plan } };
+      const done = await attemptItem(this.with_, attempt, () => this.with_.api.putOpening(plan, report));
+      if (done) this.#openings.delete(plan);
+    }
   }
 
   /**
@@ -247,7 +271,10 @@ export class OwnerAgent {
         made?.counter ??
         (await directory.withTemporary(async (temporary) => {
           const out = join(temporary, 'release.tgr');
-          return releaseRound({ ownerDirectory, rolePolicy, plan: await api.plan(plan), adapter, out });
+          const planFile = await api.plan(plan);
+          return traced(this.#tracing, { plan, name: 'release' }, () =>
+            releaseRound({ ownerDirectory, rolePolicy, plan: planFile, adapter, out }),
+          );
         }));
       await this.#publisher.publish(counter);
       log.write('info', 'owner.released', { plan, counter });
@@ -270,4 +297,13 @@ export class OwnerAgent {
     const { policy, cohort, round } = body;
     return { plan, policy, cohort, round };
   }
+}
+
+function openingReport(report: OpenedRoundReport, decryptMs: number): OpeningReport {
+  const { contributors, answers, verified, disagreeing } = report;
+  return {
+    schema: OPENING_REPORT_SCHEMA_VERSION,
+    ...{ decryptMs, contributors, answers, verified },
+    disagreeing: [...disagreeing],
+  };
 }

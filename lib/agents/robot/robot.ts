@@ -7,6 +7,7 @@
  */
 import { readTrainingMetadata } from '../../adapter/training-metadata.js';
 import { hex } from '../../custody/fields.js';
+import { NO_TRACING, type RoundTracing, traced } from '../../observability/tracing.js';
 import type { ClientOptions } from '../../round/client-directory.js';
 import type { AgentDirectory } from '../agent-directory.js';
 import type { AgentLog } from '../agent-log.js';
@@ -46,6 +47,7 @@ export interface RobotDependencies {
   readonly roster: Pick<RosterSync, 'sync'>;
   readonly log: AgentLog;
   readonly retries: RetrySchedule;
+  readonly tracing?: RoundTracing;
   /** By this machine's clock, milliseconds since 1970. */
   readonly now?: () => number;
   /** Milliseconds that only grow; for how long files have held still. */
@@ -178,11 +180,14 @@ export class Robot {
       const { clientDirectory, client = {} } = this.options;
       const planFile = await api.plan(plan);
       const request = { clientDirectory, options: client, plan, planFile, snapshots };
-      const { snapshot, sealed } = await sealForPlan(request);
+      const { tracing = NO_TRACING } = this.with_;
+      const { snapshot, sealed } = await traced(tracing, { plan, name: 'seal' }, () => sealForPlan(request));
       const update = hex(sealed.update);
       await this.sent.record({ plan, update, snapshot: snapshot.name, deadlineMs });
       if (!sealed.replayed) log.write('info', 'robot.sealed', { ...fields, update, snapshot: snapshot.name });
-      const progress = await uploadUpdate(api, plan, update, sealed.stored);
+      const progress = await traced(tracing, { plan, name: 'upload' }, () =>
+        uploadUpdate(api, plan, update, sealed.stored),
+      );
       const { state, code, reason } = progress;
       log.write('info', 'robot.sent', { ...fields, update, state, code, reason });
     });
@@ -197,8 +202,14 @@ export class Robot {
         ...{ api, clientDirectory, releaseDirectory, policy: policyName },
         rolePolicy: client ?? {},
       };
+      const startMs = this.#now();
       const taken = await takeNewestRelease(options, directory);
       if (taken === undefined) return;
+      const { round } = taken.body;
+      if (round !== undefined) {
+        const span = { plan: hex(round.plan), name: 'apply', startMs, endMs: this.#now() };
+        this.with_.tracing?.span(span);
+      }
       await this.snapshots.keepBase(releaseDirectory);
       const { counter, policy, rollback } = taken.body;
       log.write('info', 'robot.release', { counter, policy, rollbackTo: rollback?.to });

@@ -13,7 +13,7 @@ export function custodianRunCommand(command: Command): Command {
     .requiredOption('--custodian <dir>', "this custodian's directory")
     .option('--no-rotate', 'leave rotation to "keys rotate"')
     .action((options: CustodianRunOptions) =>
-      runUntilStopped(options, (run) =>
+      runUntilStopped(options, 'custodian', (run) =>
         runCustodian(run, { custodianDirectory: options.custodian, rotate: options.rotate }),
       ),
     );

@@ -49,7 +49,7 @@ export function ownerRunCommand(command: Command): Command {
       integerOption(2, 65_536),
     )
     .action((options: OwnerRunOptions) =>
-      runUntilStopped(options, (run) =>
+      runUntilStopped(options, 'owner', (run) =>
         runOwner(run, {
           ownerDirectory: options.owner,
           coordinatorDirectory: options.coordinator,

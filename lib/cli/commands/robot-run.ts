@@ -31,7 +31,7 @@ export function robotRunCommand(command: Command): Command {
       10,
     )
     .action((options: RobotRunOptions) =>
-      runUntilStopped(options, (run) =>
+      runUntilStopped(options, 'client', (run) =>
         runRobot(run, {
           clientDirectory: options.client,
           adapterDirectory: options.adapter,

@@ -147,6 +147,7 @@ export function serverCommand(command: Command, output: () => Output): Command {
           ...(options.answerHours !== undefined && { answerWindowMs: options.answerHours * HOUR_MS }),
         },
         recordsDirectory: options.records,
+        environment: process.env,
         ...(options.publicAuthority !== undefined && { publicAuthority: options.publicAuthority }),
         ...(options.trustProxy !== undefined && { trustProxy: options.trustProxy }),
         ...(options.tlsKey !== undefined &&

@@ -6,6 +6,7 @@ import type { OpeningReport } from '../../observability/opening-report.js';
 import { RECORD_SCHEMA_VERSION, type RoundOfRecord } from '../../observability/record-fields.js';
 import { privacyRecordOf, ReportDigest } from '../../observability/report-digest.js';
 import type { RobotReport } from '../../observability/robot-report.js';
+import { NO_TRACING, type RoundTracing } from '../../observability/tracing.js';
 import { hasEnded } from '../../round/machine/phases.js';
 import { type RoundState, sentUpdates } from '../../round/machine/state.js';
 import type { StateStore } from '../../store/store.js';
@@ -27,6 +28,7 @@ export interface TelemetryOptions {
   /** Of the package. */
   readonly version: string;
   readonly onError: (error: unknown) => void;
+  readonly tracing?: RoundTracing;
   /** How often what comes in all the time is taken together and stored. */
   readonly intervalMs?: number;
   readonly now?: () => number;
@@ -74,6 +76,7 @@ export class Telemetry {
     // Between phases it changes with every update: events say that, and counters.
     const isNew = before?.phase !== after.phase || (before?.close === undefined && after.close !== undefined);
     if (isNew) this.recorder.put(roundRecord(plan, after, this.#now()));
+    this.#trace(plan, before, after);
     const { policy } = after.settings.key;
     const sent = (state: RoundState | undefined): number =>
       state === undefined ? 0 : sentUpdates(state).length;
@@ -93,6 +96,10 @@ export class Telemetry {
     this.recorder.put(summedLatency(summed, this.#now()));
     const compression = summedCompression(summed, this.#now());
     if (compression !== undefined) this.recorder.put(compression);
+    const endMs = this.#now();
+    const startMs = endMs - Math.round(summed.milliseconds);
+    const attributes = { updates: summed.updates.length };
+    this.#tracing.span({ plan: summed.plan, name: 'aggregate', startMs, endMs, attributes });
     const { metrics } = this;
     metrics.stage('aggregate', summed.milliseconds);
     for (const { timingsMs } of summed.updates) {
@@ -143,6 +150,27 @@ export class Telemetry {
     this.#takeTogether();
     await this.lastSeen.flush().catch(this.options.onError);
     await this.recorder.close();
+    await this.#tracing.close();
+  }
+
+  get #tracing(): RoundTracing {
+    return this.options.tracing ?? NO_TRACING;
+  }
+
+  #trace(plan: string, before: RoundState | undefined, after: RoundState): void {
+    const { enteredAtMs, settings, failure, close } = after;
+    const { open, 'sealed-off': sealed } = enteredAtMs;
+    if (before?.phase !== after.phase && after.phase === 'sealed-off' && open !== undefined) {
+      const attributes = { updates: sentUpdates(after).length };
+      this.#tracing.span({ plan, name: 'receive', startMs: open, endMs: sealed ?? this.#now(), attributes });
+    }
+    // With the owner's last word the round is over, and its span has an end.
+    if (before?.close !== undefined || close === undefined) return;
+    this.#tracing.span({
+      ...{ plan, name: 'round', isRoot: true, startMs: settings.opensAtMs, endMs: this.#now() },
+      attributes: { ...settings.key, opened: close.opened },
+      ...(!close.opened && { failure: failure?.code ?? 'closed-unopened' }),
+    });
   }
 
   #takeTogether(): void {

@@ -3,8 +3,12 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { AgentDirectory } from '../../../lib/agents/agent-directory.js';
 import { CustodianAgent } from '../../../lib/agents/custodian/custodian-agent.js';
+import { ApiRefusedError } from '../../../lib/agents/http/api-errors.js';
 import { RetrySchedule } from '../../../lib/agents/retry-schedule.js';
 import { RosterSync } from '../../../lib/agents/roster-sync.js';
+import { rotationState } from '../../../lib/custody/keys/rotation.js';
+import { openKeyStore } from '../../../lib/custody/role-directory.js';
+import { custodyStatusSchema } from '../../../lib/observability/custody-status.js';
 import { openContainer } from '../../../lib/package/reader.js';
 import { createMembers, rosterBody, signRoster } from '../../round/support/members.js';
 import { type PlannedFile, ServedTestFleet } from '../../server/support/served-fleet.js';
@@ -123,6 +127,36 @@ describe('a custodian’s agent', function () {
     expect(service.refusals).to.deep.equal([]);
     expect(log.named('custodian.not-answered')).to.have.length(1);
     expect(log.named('custodian.not-answered')[0]?.fields).to.include({ code: 'container.unreadable' });
+  });
+
+  it('says how its keys stand, at once and every ten minutes, and gives none of them away', async () => {
+    service.items = [];
+    await stepsAfterRestart(4, {
+      afterEach: () => {
+        now += 400_000;
+      },
+    });
+    const { custodyStatuses: sent } = service;
+    expect(sent.map(({ atMs }) => atMs - (sent[0]?.atMs ?? 0))).to.deep.equal([0, 800_000]);
+    const [status] = sent;
+    expect(custodyStatusSchema.parse(status)).to.deep.equal(status);
+    expect(status?.keys.map(({ name, state }) => [name, state])).to.deep.include(['kem-1', 'active']);
+    expect(status?.audit).to.include({ whole: true });
+    const store = await openKeyStore(directory(), 'custodian');
+    expect(status?.audit.head).to.equal(Buffer.from(store.auditHead().hash).toString('hex'));
+    const [due] = [rotationState(store, 24).dueAtMs];
+    store.close();
+    expect(status?.rotation).to.deep.equal({ dueAtMs: due, pending: false });
+  });
+
+  it('goes on with its work where nobody takes its word', async () => {
+    await ask(updates);
+    service.putCustodyStatus = async () => {
+      throw new ApiRefusedError('request.not-found', 'no such route', 404);
+    };
+    await stepsAfterRestart(2);
+    expect(answers().length).to.be.greaterThan(0);
+    expect(log.named('custodian.status-not-sent')).to.have.length(1);
   });
 
   it('makes the key of the next epoch when it is due, and asks to enrol it until a roster lists it', async () => {

@@ -216,6 +216,8 @@ describe('the owner’s agent', function () {
       await stepsAfterRestart();
       expect(existsSync(fleet.at('averages', `${round}`, 'adapter_model.safetensors'))).to.equal(true);
       expect((await closeOf(planned))?.opened).to.have.length(3);
+      expect(service.openings.get(planned.plan)).to.include({ contributors: 3, answers: 3, verified: false });
+      expect(service.openings.get(planned.plan)?.decryptMs).to.be.greaterThan(0);
       const record = service.closes.get(planned.plan) as Uint8Array;
       await stepsAfterRestart();
       expect(Buffer.from(service.closes.get(planned.plan) as Uint8Array).equals(record)).to.equal(true);

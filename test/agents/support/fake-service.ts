@@ -6,6 +6,8 @@ import { ApiRefusedError } from '../../../lib/agents/http/api-errors.js';
 import { openRole } from '../../../lib/custody/role-directory.js';
 import { readTrustedPlan } from '../../../lib/custody/trusted-plan.js';
 import { EnvironmentError } from '../../../lib/errors.js';
+import type { CustodyStatus } from '../../../lib/observability/custody-status.js';
+import type { OpeningReport } from '../../../lib/observability/opening-report.js';
 import { setDigest } from '../../../lib/package/fingerprint.js';
 import { openContainer } from '../../../lib/package/reader.js';
 import { aggregateUpdates } from '../../../lib/round/aggregate.js';
@@ -28,6 +30,8 @@ export class FakeService implements FleetApi {
   readonly enrolments: Uint8Array[] = [];
   readonly cohorts = new Map<string, readonly string[]>();
   readonly releases: number[] = [];
+  readonly openings = new Map<string, OpeningReport>();
+  readonly custodyStatuses: CustodyStatus[] = [];
   newestRoster: Uint8Array | undefined;
   #broken = new Map<Call, number>();
 
@@ -132,6 +136,16 @@ export class FakeService implements FleetApi {
   async answer(plan: string, custodian: string): Promise<Uint8Array> {
     this.#called('answer');
     return this.#found(this.answers.get(`${plan} ${custodian}`)?.at(-1));
+  }
+
+  async putOpening(plan: string, report: OpeningReport): Promise<void> {
+    this.#called('putOpening');
+    this.openings.set(plan, report);
+  }
+
+  async putCustodyStatus(_custodian: string, status: CustodyStatus): Promise<void> {
+    this.#called('putCustodyStatus');
+    this.custodyStatuses.push(status);
   }
 
   async close(plan: string): Promise<Uint8Array | undefined> {
