@@ -1,11 +1,13 @@
 /** Agents as library calls: each runs until its `Shutdown` is told to stop. */
 import { CustodianAgent, type CustodianAgentOptions } from './custodian/custodian-agent.js';
+import { GatewayAgent, type GatewayAgentOptions } from './gateway/gateway-agent.js';
 import { OwnerAgent, type OwnerAgentOptions } from './owner/owner-agent.js';
 import { Robot, type RobotOptions } from './robot/robot.js';
 import { type AgentRunOptions, runAgent } from './run-agent.js';
 
 export { type AgentLog, type LogFormat, lineLog } from './agent-log.js';
 export { CustodianAgent, type CustodianAgentOptions } from './custodian/custodian-agent.js';
+export { GatewayAgent, type GatewayAgentOptions } from './gateway/gateway-agent.js';
 export { OwnerAgent, type OwnerAgentOptions } from './owner/owner-agent.js';
 export { Robot, type RobotOptions } from './robot/robot.js';
 export type { AgentRunOptions } from './run-agent.js';
@@ -16,6 +18,13 @@ export type RunOptions = Omit<AgentRunOptions, 'role' | 'roleDirectory'>;
 export function runRobot(run: RunOptions, robot: RobotOptions): Promise<void> {
   return runAgent({ ...run, role: 'client', roleDirectory: robot.clientDirectory }, (context) =>
     Robot.open(robot, context),
+  );
+}
+
+export function runGateway(run: RunOptions, gateway: GatewayAgentOptions): Promise<void> {
+  const roleDirectory = gateway.gatewayDirectory;
+  return runAgent({ ...run, role: 'gateway', roleDirectory }, (context) =>
+    GatewayAgent.open(gateway, context),
   );
 }
 

@@ -3,6 +3,7 @@ import { FormatError, RefusedError } from '../errors.js';
 import { type Envelope, readEnvelope } from '../package/envelope.js';
 import { setDigest } from '../package/fingerprint.js';
 import type { AggregateBody } from '../package/messages/aggregate.js';
+import type { ContributorLists } from '../package/messages/contributors.js';
 import type { Container } from '../package/reader.js';
 import { StreamPieces } from '../package/stream-pieces.js';
 import { requireAggregator } from './roster.js';
@@ -74,41 +75,56 @@ function endsEarly(): FormatError {
   return new FormatError('aggregate.section-too-short', 'A section ends within an update.');
 }
 
+/** What lists contributors and carries their envelopes and shares. */
+type Sum = Pick<Container<'aggregate'>, 'streamSection'> & { readonly body: ContributorLists };
+
 /**
  * The contributors in the order of `accepted`, each verified: enrolled, signed, for exactly this plan, with the
- * fingerprint that the aggregate lists and the shares that it signed. Constant memory in their number. After the last one
- * their weights are held against the quorum: who acts on a contributor iterates to the end first.
+ * fingerprint that the sum lists and the shares that it signed. Constant memory in their number.
  *
- * @param tally takes their weights
  * @throws VerificationError `update.shares-changed`, `container.*`; RefusedError `update.*`, `roster.*`,
- *   `aggregate.mislabelled`, `weights.*`
+ *   `aggregate.mislabelled`
  */
-export async function* contributions(
-  aggregate: Container<'aggregate'>,
-  plan: TrustedPlan,
-  tally = new WeightTally(plan.body),
-): AsyncGenerator<Contribution, void, void> {
-  const { accepted, envelopeLengths, shareLengths } = aggregate.body;
-  const envelopes = new StreamPieces(aggregate.streamSection('envelopes'));
-  const sealed = new StreamPieces(aggregate.streamSection('shares'));
+export async function* contributors(sum: Sum, plan: TrustedPlan): AsyncGenerator<Contribution, void, void> {
+  const { accepted, envelopeLengths, shareLengths } = sum.body;
+  const envelopes = new StreamPieces(sum.streamSection('envelopes'));
+  const sealed = new StreamPieces(sum.streamSection('shares'));
   try {
     for (const [i, { client, update }] of accepted.entries()) {
       const envelope = readEnvelope(await envelopes.take(envelopeLengths[i] as number, endsEarly), 'update');
       if (Buffer.compare(envelope.fingerprint, update) !== 0 || envelope.body.client !== client) {
         throw new RefusedError(
           'aggregate.mislabelled',
-          `Entry ${i + 1} of the aggregate lists another update or client than the header that it carries.`,
+          `Entry ${i + 1} of the sum lists another update or client than the header that it carries.`,
         );
       }
       await checkUpdate(envelope, plan);
       const shares = await sealed.take(shareLengths[i] as number, endsEarly);
       await checkShares(envelope, shares);
-      tally.add(client, updateWeights(plan.body, envelope.body));
       yield { envelope, shares };
     }
-    tally.requireBalanced();
   } finally {
     await envelopes.end();
     await sealed.end();
   }
+}
+
+/**
+ * The contributors of an aggregate, as {@link contributors}. After the last one their weights are held against the quorum:
+ * who acts on a contributor iterates to the end first.
+ *
+ * @param tally takes their weights
+ * @throws as {@link contributors}; RefusedError `weights.*`
+ */
+export async function* contributions(
+  aggregate: Container<'aggregate'>,
+  plan: TrustedPlan,
+  tally = new WeightTally(plan.body),
+): AsyncGenerator<Contribution, void, void> {
+  for await (const contribution of contributors(aggregate, plan)) {
+    const { body } = contribution.envelope;
+    tally.add(body.client, updateWeights(plan.body, body));
+    yield contribution;
+  }
+  tally.requireBalanced();
 }

@@ -92,7 +92,7 @@ export async function supersededRoster(
 
 /**
  * An earlier roster with its members as the newest one sees them: a client that was suspended or revoked meanwhile, and a
- * client, coordinator or aggregator whose keys were replaced, is refused from that moment in rounds that began before it too.
+ * client, coordinator, aggregator or gateway whose keys were replaced, or that is not listed any more, is refused from that moment in rounds that began before it too.
  * A stolen coordinator's key could otherwise plan under the roster that still lists it, for robots that have not heard yet.
  */
 export function underCurrentStanding(earlier: TrustedRoster, newest: TrustedRoster): TrustedRoster {
@@ -105,12 +105,22 @@ export function underCurrentStanding(earlier: TrustedRoster, newest: TrustedRost
     return listed.status === 'active' ? then.status : listed.status;
   };
   const clients = earlier.body.clients.map((client) => ({ ...client, status: standing(client) }));
-  const listed = new Set(newest.body.aggregators.map(({ id, keys }) => `${id} ${hex(keyIdOf(keys))}`));
-  const aggregators = earlier.body.aggregators.filter(({ id, keys }) =>
-    listed.has(`${id} ${hex(keyIdOf(keys))}`),
-  );
+  const aggregators = stillListed(earlier.body.aggregators, newest.body.aggregators);
+  const { gateways: gatewaysThen, ...body } = earlier.body;
+  const gateways = stillListed(gatewaysThen ?? [], newest.body.gateways ?? []);
   const { coordinator } = newest.body;
-  return { ...earlier, body: { ...earlier.body, clients, coordinator, aggregators } };
+  return {
+    ...earlier,
+    body: { ...body, clients, coordinator, aggregators, ...(gateways.length > 0 && { gateways }) },
+  };
+}
+
+type Keyed = RosterBody['aggregators'][number];
+
+function stillListed(then: readonly Keyed[], now: readonly Keyed[]): Keyed[] {
+  const nameOf = ({ id, keys }: Keyed): string => `${id} ${hex(keyIdOf(keys))}`;
+  const listed = new Set(now.map(nameOf));
+  return then.filter((member) => listed.has(nameOf(member)));
 }
 
 export interface AcceptOptions {

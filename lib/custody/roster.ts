@@ -8,6 +8,7 @@ import type { RosterPin } from './roster-pin.js';
 type Client = RosterBody['clients'][number];
 type Custodian = RosterBody['custodians'][number];
 type Aggregator = RosterBody['aggregators'][number];
+type Gateway = NonNullable<RosterBody['gateways']>[number];
 
 export interface TrustedRoster {
   readonly body: RosterBody;
@@ -87,6 +88,18 @@ export function requireAggregator(roster: TrustedRoster, id: string): Aggregator
     );
   }
   return aggregator;
+}
+
+/** @throws RefusedError `roster.unknown-gateway` */
+export function requireGateway(roster: TrustedRoster, id: string): Gateway {
+  const gateway = roster.body.gateways?.find((entry) => entry.id === id);
+  if (gateway === undefined) {
+    throw new RefusedError(
+      'roster.unknown-gateway',
+      `Gateway "${id}" is not in roster version ${roster.body.version} of fleet "${roster.body.fleet}".`,
+    );
+  }
+  return gateway;
 }
 
 /** The custodians in order of their indices 1..n. */

@@ -12,7 +12,7 @@ import { securityLevelOf } from './profiles/encryption.js';
 export type { PlanFacts, PlanPrivacyFacts, PlanTensorFacts } from './plan-facts.js';
 
 /** Whose policy it is. A coordinator's also says how to plan, beyond what it permits. */
-export type PolicyHolder = 'client' | 'aggregator' | 'owner' | 'coordinator';
+export type PolicyHolder = 'client' | 'gateway' | 'aggregator' | 'owner' | 'coordinator';
 
 /** Raises a refusal: what the plan says, what the policy's setting demands, what to plan instead. */
 type Refuse = (code: string, is: string, field: string, demands: string, instead: string) => never;

@@ -85,7 +85,7 @@ export interface SignedRoster {
 /** Roster version 1 of these members, in the order given. */
 export async function signFirstRoster(
   settings: FleetSettings,
-  members: Pick<RosterBody, 'owner' | 'coordinator' | 'aggregators' | 'clients' | 'custodians'>,
+  members: Pick<RosterBody, 'owner' | 'coordinator' | 'aggregators' | 'gateways' | 'clients' | 'custodians'>,
   signer: LocalSigningKey,
 ): Promise<SignedRoster> {
   const body: RosterBody = {

@@ -18,6 +18,7 @@ import { createRoleState, writePolicy } from './role-state.js';
 export interface FleetOptions extends FleetSettings {
   readonly clients: number;
   readonly custodians: number;
+  readonly gateways?: number;
 }
 
 export interface CreatedFleet {
@@ -50,12 +51,20 @@ export async function createFleet(options: FleetOptions): Promise<CreatedFleet> 
     const id = `custodian-${i}`;
     custodians.push(await createMember(at('custodians', id), 'custodian', id, options));
   }
+  const gateways: MadeMember[] = [];
+  for (let i = 1; i <= (options.gateways ?? 0); i += 1) {
+    const id = `gateway-${i}`;
+    gateways.push(await createMember(at('gateways', id), 'gateway', id, options));
+  }
   const roster = await signFirstRoster(
     options,
     {
       owner: { keys: owner.signing.publicKeys, kem: publicKem(owner) },
       coordinator: { keys: coordinator.signing.publicKeys },
       aggregators: [{ id: aggregator.id, keys: aggregator.signing.publicKeys }],
+      ...(gateways.length > 0 && {
+        gateways: gateways.map(({ id, signing }) => ({ id, keys: signing.publicKeys })),
+      }),
       clients: clients.map(({ id, signing }) => ({ id, keys: signing.publicKeys, status: 'active' })),
       custodians: custodians.map((member, i) => ({
         id: member.id,
@@ -67,9 +76,9 @@ export async function createFleet(options: FleetOptions): Promise<CreatedFleet> 
     },
     owner.signing,
   );
-  const members = [owner, coordinator, aggregator, ...clients, ...custodians];
+  const members = [owner, coordinator, aggregator, ...gateways, ...clients, ...custodians];
   for (const { directory: home } of members) await joinFleet({ directory: home, file: roster.bytes });
-  for (const member of [owner, coordinator, aggregator, ...clients]) {
+  for (const member of [owner, coordinator, aggregator, ...gateways, ...clients]) {
     await writePolicy(member.directory, options.policyFile);
   }
   for (const client of clients) await createRoleState('client', client.directory);

@@ -2,14 +2,13 @@
 import { loadPeftAdapter, type PeftAdapter, writePeftAdapter } from '../adapter/peft.js';
 import type { TensorToWrite } from '../adapter/safetensors-writer.js';
 import { type OpenedAnswer, readAnswer, requireAnswers } from '../custody/answers.js';
-import { checkAggregate, contributions, type TrustedAggregate } from '../custody/contributions.js';
+import { checkAggregate, contributions } from '../custody/contributions.js';
 import { describeRound } from '../custody/round-key.js';
 import type { SecretBytes } from '../custody/secret-bytes.js';
 import { recoverSecretSum } from '../custody/secret-sum.js';
 import type { TrustedPlan } from '../custody/trusted-plan.js';
-import { checkUpdate } from '../custody/trusted-update.js';
 import { WeightTally, weightGroup } from '../custody/weights.js';
-import { ParameterError, RefusedError, VerificationError } from '../errors.js';
+import { ParameterError } from '../errors.js';
 import { type OpenReport, openAggregate } from '../lwe/open.js';
 import { WEIGHT_ONE } from '../package/messages/update.js';
 import { type Container, openContainer } from '../package/reader.js';
@@ -18,10 +17,10 @@ import { coordinatesOf } from '../pipeline/delta-encoder.js';
 import { type TensorPlace, tensorPlaces } from '../pipeline/value-layout.js';
 import type { Policy } from '../policy/policy.js';
 import { requirePlannedAdapter } from './adapter-delta.js';
-import { CiphertextSum } from './ciphertext-sum.js';
 import { requirePlanAllowed } from './plan-facts.js';
 import { roundEpsilon } from './round-privacy.js';
 import type { RoundRecords } from './round-records.js';
+import { verifySum } from './verify-sum.js';
 
 export interface OwnerIdentity {
   readonly signing: SigningKey;
@@ -44,7 +43,7 @@ export interface OpenOptions {
   readonly answers: readonly string[];
   /** The adapter that the average is added to; absent to write the bare average. */
   readonly base?: string;
-  /** The signed updates, to recompute the sum from; without them integrity against the aggregator is not claimed. */
+  /** The signed updates and partial sums, to recompute the sum from; without them integrity against the aggregator is not claimed. */
   readonly verify?: readonly string[];
   /** Directory of the adapter to write. */
   readonly out: string;
@@ -56,51 +55,10 @@ export interface OpenedRoundReport extends OpenReport {
   /** Custodians whose answers do not fit: they answered wrongly, or a client dealt badly to them. */
   readonly disagreeing: readonly string[];
   readonly verified: boolean;
+  /** Where it was verified: gateways that vouch for their sites' partial sums, ascending. */
+  readonly gateways: readonly string[];
   /** What this sum alone costs each contributor, with the noise of those who were summed; absent without noise. */
   readonly epsilon?: number | undefined;
-}
-
-/**
- * Recomputes the sum from the signed updates.
- *
- * @throws VerificationError `open.sum-shifted`; RefusedError `open.updates-missing`, `open.update-not-in-set`
- */
-async function verifySum(
-  plan: TrustedPlan,
-  aggregate: TrustedAggregate,
-  ciphertext: Uint8Array,
-  paths: readonly string[],
-): Promise<void> {
-  const missing = new Map(aggregate.updates.map((update) => [Buffer.from(update).toString('hex'), update]));
-  const sum = new CiphertextSum(plan.arithmetic);
-  for (const path of paths) {
-    const update = await openContainer(path, 'update', { maxFileBytes: plan.roster.body.maxUpdateBytes });
-    try {
-      await checkUpdate(update, plan);
-      if (!missing.delete(Buffer.from(update.fingerprint).toString('hex'))) {
-        throw new RefusedError(
-          'open.update-not-in-set',
-          `${path} is not in the aggregate's set, or was given twice. Pass exactly the updates that were summed.`,
-        );
-      }
-      await update.readSectionInto('ciphertext', sum.slot());
-      await sum.accept();
-    } finally {
-      await update.close();
-    }
-  }
-  if (missing.size > 0) {
-    throw new RefusedError(
-      'open.updates-missing',
-      `${missing.size} of the ${aggregate.updates.length} updates in the sum were not given. Pass all of them to --verify.`,
-    );
-  }
-  if (Buffer.compare(await sum.finish(), ciphertext) !== 0) {
-    throw new VerificationError(
-      'open.sum-shifted',
-      'The aggregate is not the sum of its signed updates: the aggregator changed it. Do not use it; sum the updates yourself.',
-    );
-  }
 }
 
 async function readAnswers(options: OpenOptions, set: Uint8Array): Promise<OpenedAnswer[]> {
@@ -220,7 +178,8 @@ async function openSum(
   for await (const contribution of contributions(container, plan, tally)) void contribution;
   const answers = await readAnswers(options, aggregate.set);
   const ciphertext = await container.readSection('ciphertext');
-  if (options.verify !== undefined) await verifySum(plan, aggregate, ciphertext, options.verify);
+  const { verify } = options;
+  const gateways = verify === undefined ? [] : await verifySum(plan, aggregate, ciphertext, verify);
   const contributors = aggregate.updates.length;
   const sums = new Int32Array(plan.arithmetic.valueCount);
   const { sum, opened: decoded } = await recoverSecretSum(plan.body, answers, contributors, (secretSum) =>
@@ -247,7 +206,8 @@ async function openSum(
     contributors,
     answers: answers.length,
     disagreeing: sum.disagreeing,
-    verified: options.verify !== undefined,
+    verified: verify !== undefined,
+    gateways,
     ...(plan.body.privacy !== undefined && {
       epsilon: roundEpsilon(plan.body.privacy, plan.arithmetic.valueCount, contributors),
     }),

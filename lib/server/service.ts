@@ -38,6 +38,7 @@ import { HEALTH_ACCESS, type ReadinessCheck, registerHealthRoutes } from './rout
 import { METRICS_ACCESS, registerMetricsRoutes } from './routes/metrics.js';
 import { OPENING_ACCESS, registerOpeningRoutes } from './routes/opening.js';
 import { PAGE_ACCESS, registerPageRoutes, type ServedPage } from './routes/page.js';
+import { PARTIAL_SUM_ACCESS, registerPartialSumRoutes } from './routes/partial-sums.js';
 import { RECORD_ACCESS, registerRecordRoutes } from './routes/records.js';
 import { RELEASE_ACCESS, registerReleaseRoutes } from './routes/releases.js';
 import { REPORT_ACCESS, registerReportRoutes } from './routes/reports.js';
@@ -75,6 +76,7 @@ export const SERVICE_ACCESS = {
   ...FLEET_ACCESS,
   ...ROUND_ACCESS,
   ...UPDATE_ACCESS,
+  ...PARTIAL_SUM_ACCESS,
   ...OPENING_ACCESS,
   ...RELEASE_ACCESS,
   ...WORK_ACCESS,
@@ -187,6 +189,7 @@ export class Service {
       registerFleetRoutes(app, context);
       registerRoundRoutes(app, context);
       registerUpdateRoutes(app, context);
+      registerPartialSumRoutes(app, context);
       registerOpeningRoutes(app, context);
       registerReleaseRoutes(app, context);
       registerWorkRoutes(app, context);

@@ -1,7 +1,12 @@
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { readTrustedRoster, requireClient, type TrustedRoster } from '../../lib/custody/roster.js';
+import {
+  readTrustedRoster,
+  requireClient,
+  requireGateway,
+  type TrustedRoster,
+} from '../../lib/custody/roster.js';
 import {
   acceptRoster,
   archivedRosterPath,
@@ -165,6 +170,24 @@ describe('the roster archive', () => {
     expect(requireClient(replaced, two.id).keys).to.deep.equal(two.keys);
     await expectRefusal('roster.client-revoked', () => requireClient(replaced, three.id));
     expect(replaced.body.version).to.equal(1);
+  });
+
+  it('sees the gateways of an earlier roster as the newest does: one that was withdrawn or replaced is none', async () => {
+    const { body } = await acceptRoster(directory, first);
+    const key = (byte: number) => ({ ed25519: new Uint8Array(32).fill(byte) });
+    const trusted = (...gateways: NonNullable<RosterBody['gateways']>): TrustedRoster => ({
+      body: { ...body, ...(gateways.length > 0 && { gateways }) },
+      fingerprint: new Uint8Array(32),
+      ownerKeyId: new Uint8Array(32),
+    });
+    const [one, two] = [
+      { id: 'site-a', keys: key(1) },
+      { id: 'site-b', keys: key(2) },
+    ];
+    const replaced = underCurrentStanding(trusted(one, two), trusted({ ...one, keys: key(3) }, two));
+    expect(replaced.body.gateways).to.deep.equal([two]);
+    expect(underCurrentStanding(trusted(one), trusted()).body).to.not.have.property('gateways');
+    await expectRefusal('roster.unknown-gateway', () => requireGateway(replaced, one.id));
   });
 
   it('has the newer roster back where another process accepted that one meanwhile', async () => {

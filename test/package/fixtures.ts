@@ -111,6 +111,16 @@ export function smallBodies(): { [K in MessageKind]: BodyOf<K> } {
       keyEpoch: 1,
       adapterSchema: bytes32(6),
     },
+    'partial-sum': {
+      ...plannedRound,
+      gateway: 'site-a',
+      accepted: [
+        { client: 'client-02', update: bytes32(1) },
+        { client: 'client-01', update: bytes32(2) },
+      ],
+      envelopeLengths: [20, 21],
+      shareLengths: [3, 4],
+    },
     aggregate: {
       ...plannedRound,
       aggregator: 'cloud',
@@ -194,6 +204,11 @@ const SMALL_SECTIONS: Readonly<Record<MessageKind, readonly SectionInput[]>> = {
   update: [
     { name: 'ciphertext', data: Uint8Array.of(1, 2, 3, 4, 5) },
     { name: 'shares', data: Uint8Array.of(6, 7) },
+  ],
+  'partial-sum': [
+    { name: 'ciphertext', data: filled(9, 1) },
+    { name: 'envelopes', data: filled(41, 2) },
+    { name: 'shares', data: filled(7, 3) },
   ],
   aggregate: [
     { name: 'ciphertext', data: filled(9, 1) },

@@ -316,6 +316,11 @@ const aggregate: fc.Arbitrary<RandomMessage<'aggregate'>> = fc
     };
   });
 
+const partialSum: fc.Arbitrary<RandomMessage<'partial-sum'>> = aggregate.map(({ body, sections }) => {
+  const { aggregator, refused: _, ...shared } = body;
+  return { body: { ...shared, gateway: aggregator }, sections };
+});
+
 const answer: fc.Arbitrary<BodyOf<'answer'>> = fc.record({
   ...plannedRoundFields,
   set: bytes32,
@@ -477,6 +482,7 @@ export const messageArbitraries: { [K in MessageKind]: fc.Arbitrary<RandomMessag
   roster: withSections<'roster'>(roster),
   plan: withSections<'plan'>(plan),
   update: withSections<'update'>(update, 'ciphertext', 'shares'),
+  'partial-sum': partialSum,
   aggregate,
   answer: withSections<'answer'>(answer, 'sealed'),
   close: withSections<'close'>(close),

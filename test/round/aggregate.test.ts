@@ -96,7 +96,7 @@ describe('aggregating updates', () => {
     const aggregating = options([...updates.slice(0, 2), strange]);
     const before = await pathsBelow(round.directory);
     const error = await expectRefusal('aggregate.below-quorum', () => aggregateUpdates(aggregating));
-    expect(error.message).to.include('2 of 3 updates').and.to.include('container.bad-magic');
+    expect(error.message).to.include('2 updates of 3 files').and.to.include('container.bad-magic');
     expect(await pathsBelow(round.directory)).to.deep.equal(before);
   });
 

@@ -16,15 +16,15 @@ import { ServedTestFleet } from './support/served-fleet.js';
 const EXPECTED: Readonly<Record<string, readonly Role[] | 'anybody'>> = {
   'GET /healthz': 'anybody',
   'GET /readyz': 'anybody',
-  'GET /v1/roster': ['client', 'custodian', 'owner', 'operator', 'viewer'],
+  'GET /v1/roster': ['client', 'gateway', 'custodian', 'owner', 'operator', 'viewer'],
   'PUT /v1/roster': ['owner'],
   'POST /v1/enrolments': 'anybody',
   'GET /v1/enrolments': ['owner', 'operator'],
   'GET /v1/enrolments/:enrolment': ['owner', 'operator'],
   'PUT /v1/rounds/:plan/plan': ['owner'],
-  'GET /v1/rounds/:plan/plan': ['client', 'custodian', 'owner'],
-  'GET /v1/rounds': ['client', 'custodian', 'owner', 'operator', 'viewer'],
-  'GET /v1/rounds/:plan': ['client', 'custodian', 'owner', 'operator', 'viewer'],
+  'GET /v1/rounds/:plan/plan': ['client', 'gateway', 'custodian', 'owner'],
+  'GET /v1/rounds': ['client', 'gateway', 'custodian', 'owner', 'operator', 'viewer'],
+  'GET /v1/rounds/:plan': ['client', 'gateway', 'custodian', 'owner', 'operator', 'viewer'],
   'POST /v1/rounds/:plan/abort': ['owner', 'operator'],
   'PUT /v1/cohorts/:cohort': ['owner'],
   'GET /v1/cohorts/:cohort': ['owner', 'operator', 'viewer'],
@@ -34,31 +34,33 @@ const EXPECTED: Readonly<Record<string, readonly Role[] | 'anybody'>> = {
   'POST /v1/rounds/:plan/updates/:fingerprint/complete': ['client'],
   'GET /v1/rounds/:plan/updates/:fingerprint': ['client', 'owner', 'operator', 'viewer'],
   'GET /v1/rounds/:plan/updates/:fingerprint/file': ['owner'],
+  'PUT /v1/rounds/:plan/partial-sums/:fingerprint': ['gateway'],
+  'GET /v1/rounds/:plan/partial-sums/:fingerprint/file': ['owner'],
   'GET /v1/rounds/:plan/aggregate': ['custodian', 'owner'],
   'PUT /v1/rounds/:plan/answers/:custodian': ['custodian'],
   'POST /v1/rounds/:plan/answers/:custodian/refusal': ['custodian'],
   'GET /v1/rounds/:plan/answers/:custodian': ['owner'],
   'PUT /v1/rounds/:plan/close': ['owner'],
-  'GET /v1/rounds/:plan/close': ['client', 'custodian', 'owner', 'operator', 'viewer'],
+  'GET /v1/rounds/:plan/close': ['client', 'gateway', 'custodian', 'owner', 'operator', 'viewer'],
   'PUT /v1/releases/:counter': ['owner'],
   'GET /v1/releases': ['client', 'owner', 'operator', 'viewer'],
   'GET /v1/releases/latest': ['client', 'owner'],
   'GET /v1/releases/:counter': ['client', 'owner'],
   'PUT /v1/clients/:client/reports/:sequence': ['client'],
-  'GET /v1/work': ['client', 'custodian', 'owner'],
-  'GET /v1/events': ['client', 'custodian', 'owner', 'operator', 'viewer'],
   'GET /v1/clients': ['owner', 'operator', 'viewer'],
   'GET /v1/records': ['owner', 'operator', 'viewer'],
   'GET /v1/custody': ['owner', 'operator', 'viewer'],
   'PUT /v1/custody/:custodian': ['custodian'],
   'PUT /v1/rounds/:plan/opening': ['owner'],
-  'GET /v1/caller': ['client', 'custodian', 'owner', 'operator', 'viewer'],
+  'GET /v1/caller': ['client', 'gateway', 'custodian', 'owner', 'operator', 'viewer'],
   'GET /': 'anybody',
   'GET /dashboard/page.js': 'anybody',
   'GET /dashboard/page.css': 'anybody',
   'GET /dashboard/icon.svg': 'anybody',
   'GET /metrics': ['operator', 'viewer'],
   'GET /v1/schemas/:schema': 'anybody',
+  'GET /v1/work': ['client', 'gateway', 'custodian', 'owner'],
+  'GET /v1/events': ['client', 'gateway', 'custodian', 'owner', 'operator', 'viewer'],
 };
 
 /** Names of things that are not there, so that what is allowed ends in "not found" or the like. */
@@ -84,10 +86,11 @@ describe('who may use which route of the service', function () {
   const tokens = new Map<Role, string>();
 
   before(async () => {
-    fleet = await ServedTestFleet.create(3);
+    fleet = await ServedTestFleet.create(3, { gateways: 1 });
     const { context } = await fleet.start();
     for (const [role, directory] of [
       ['client', 'client-1'],
+      ['gateway', 'gateway-1'],
       ['custodian', 'custodian-1'],
       ['owner', 'owner'],
     ] as const) {

@@ -44,6 +44,10 @@ export interface FleetApi {
   /** Writes the update's file to `out`. */
   downloadUpdate(plan: string, update: string, out: string): Promise<void>;
 
+  /** Sends a whole partial sum. The same one again is fine. */
+  putPartialSum(plan: string, partialSum: string, path: string): Promise<void>;
+  downloadPartialSum(plan: string, partialSum: string, out: string): Promise<void>;
+
   downloadAggregate(plan: string, out: string): Promise<void>;
   putAnswer(plan: string, custodian: string, answer: Uint8Array): Promise<void>;
   refuseAnswer(plan: string, custodian: string, code: string, reason: string): Promise<void>;

@@ -122,6 +122,14 @@ export class HttpFleetApi implements FleetApi {
     return this.#download(`${updatePath(plan, update)}/file`, out);
   }
 
+  async putPartialSum(plan: string, partialSum: string, path: string): Promise<void> {
+    await this.#client.putFile(partialSumPath(plan, partialSum), path, ignored, this.#options);
+  }
+
+  downloadPartialSum(plan: string, partialSum: string, out: string): Promise<void> {
+    return this.#download(`${partialSumPath(plan, partialSum)}/file`, out);
+  }
+
   downloadAggregate(plan: string, out: string): Promise<void> {
     return this.#download(`/v1/rounds/${plan}/aggregate`, out);
   }
@@ -202,6 +210,10 @@ export class HttpFleetApi implements FleetApi {
 
 function updatePath(plan: string, update: string): string {
   return `/v1/rounds/${plan}/updates/${update}`;
+}
+
+function partialSumPath(plan: string, partialSum: string): string {
+  return `/v1/rounds/${plan}/partial-sums/${partialSum}`;
 }
 
 /** Only if it is another file than this one. */

@@ -13,13 +13,16 @@ import type { RolePolicyOptions } from '../../round/role-policy.js';
 import type { FleetApi } from '../api/fleet-api.js';
 import { oneLine } from '../one-line.js';
 
-export type OpeningApi = Pick<FleetApi, 'plan' | 'downloadAggregate' | 'answer' | 'downloadUpdate'>;
+export type OpeningApi = Pick<
+  FleetApi,
+  'plan' | 'downloadAggregate' | 'answer' | 'downloadUpdate' | 'downloadPartialSum'
+>;
 
 export interface RoundFiles {
   readonly plan: Uint8Array;
   readonly aggregate: string;
   readonly answers: readonly string[];
-  /** The signed updates, where the sum is to be recomputed. */
+  /** The signed updates and partial sums, where the sum is to be recomputed. */
   readonly updates?: readonly string[];
 }
 
@@ -41,19 +44,29 @@ export async function fetchRound(
   }
   const files = { plan: await api.plan(plan), aggregate, answers };
   if (!verify) return files;
+  const signed = await summedFiles(aggregate);
   const updates: string[] = [];
-  for (const update of await acceptedIn(aggregate)) {
+  for (const update of signed.updates) {
     const path = join(directory, `${update}.tgu`);
     await api.downloadUpdate(plan, update, path);
+    updates.push(path);
+  }
+  for (const partialSum of signed.partialSums) {
+    const path = join(directory, `${partialSum}.tgg`);
+    await api.downloadPartialSum(plan, partialSum, path);
     updates.push(path);
   }
   return { ...files, updates };
 }
 
-async function acceptedIn(path: string): Promise<string[]> {
+/** What the aggregator says that it summed: clients' own updates, and each partial sum once. */
+async function summedFiles(path: string) {
   const container = await openContainer(path, 'aggregate');
   await container.close();
-  return container.body.accepted.map(({ update }) => hex(update));
+  const { accepted } = container.body;
+  const own = accepted.filter(({ partialSum }) => partialSum === undefined);
+  const partialSums = new Set(accepted.flatMap(({ partialSum }) => partialSum ?? []).map(hex));
+  return { updates: own.map(({ update }) => hex(update)), partialSums: [...partialSums] };
 }
 
 export interface OpenFetched {

@@ -14,6 +14,7 @@ import type { AgentLog } from '../agent-log.js';
 import type { FleetApi } from '../api/fleet-api.js';
 import { type UploadApi, uploadUpdate } from '../api/upload.js';
 import { type ItemOf, itemsOf, type WorkItem } from '../api/work-items.js';
+import { SiteUpdates } from '../gateway/site-updates.js';
 import { attemptItem } from '../items.js';
 import type { RetrySchedule } from '../retry-schedule.js';
 import { currentRoster, type RosterSync } from '../roster-sync.js';
@@ -37,6 +38,8 @@ export interface RobotOptions {
   readonly releaseDirectory?: string | undefined;
   /** The policy whose releases are fetched and whose rounds are joined; needed where the fleet has several. */
   readonly policyName?: string | undefined;
+  /** Where updates are left for the site's gateway, which sends them; absent to send them from here. */
+  readonly gatewayUpdatesDirectory?: string | undefined;
   readonly quietMs?: number;
   readonly client?: ClientOptions;
 }
@@ -185,6 +188,12 @@ export class Robot {
       const update = hex(sealed.update);
       await this.sent.record({ plan, update, snapshot: snapshot.name, deadlineMs });
       if (!sealed.replayed) log.write('info', 'robot.sealed', { ...fields, update, snapshot: snapshot.name });
+      const { gatewayUpdatesDirectory } = this.options;
+      if (gatewayUpdatesDirectory !== undefined) {
+        await new SiteUpdates(gatewayUpdatesDirectory).deliver(plan, update, sealed.stored);
+        if (!sealed.replayed) log.write('info', 'robot.left-for-gateway', { ...fields, update });
+        return;
+      }
       const progress = await traced(tracing, { plan, name: 'upload' }, () =>
         uploadUpdate(api, plan, update, sealed.stored),
       );

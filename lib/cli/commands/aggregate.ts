@@ -1,13 +1,11 @@
-import { opendir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { openRole } from '../../custody/role-directory.js';
 import { readPlanToServe } from '../../custody/role-plan.js';
-import { EnvironmentError } from '../../errors.js';
 import { aggregateUpdates } from '../../round/aggregate.js';
 import { readRolePolicy } from '../../round/role-policy.js';
 import type { Output } from '../output.js';
 import { type PolicyOptions, policyOptions, policyOverrides } from '../policy-options.js';
+import { filesOf } from '../source-files.js';
 
 interface AggregateCommandOptions extends PolicyOptions {
   readonly plan: string;
@@ -16,28 +14,10 @@ interface AggregateCommandOptions extends PolicyOptions {
   readonly out: string;
 }
 
-/** The files named, and every `.tgu` of the directories named, without listing a directory in memory. */
-async function* updatePaths(sources: readonly string[]): AsyncGenerator<string> {
-  for (const source of sources) {
-    const status = await stat(source).catch((cause: unknown) => {
-      throw new EnvironmentError('aggregate.no-such-source', `${source} cannot be read. Check the path.`, {
-        cause,
-      });
-    });
-    if (!status.isDirectory()) {
-      yield source;
-      continue;
-    }
-    for await (const entry of await opendir(source)) {
-      if (entry.name.endsWith('.tgu') && !entry.name.startsWith('.')) yield join(source, entry.name);
-    }
-  }
-}
-
 export function aggregateCommand(command: Command, output: () => Output): Command {
   return policyOptions(command)
     .description('sum updates without reading any: what must be refused is left out, with its reason')
-    .argument('<updates...>', 'update files (.tgu), or directories of them')
+    .argument('<updates...>', 'update files (.tgu), partial sums (.tgg), or directories of them')
     .requiredOption('--plan <file>', "the round's plan (.tgp)")
     .requiredOption('--aggregator <dir>', "this aggregator's directory")
     .option('--strict', 'fail at the first update that must be refused')
@@ -57,7 +37,7 @@ export function aggregateCommand(command: Command, output: () => Output): Comman
         policy,
         aggregatorId: id,
         signing,
-        updates: updatePaths(sources),
+        updates: filesOf(sources, ['.tgg', '.tgu']),
         out: options.out,
         ...(options.strict !== undefined && { strict: options.strict }),
         onProgress: (done) => out.progress(`${done} updates`),

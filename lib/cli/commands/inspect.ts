@@ -15,6 +15,7 @@ function rosterKeys(roster: RosterBody): { readonly who: string; readonly keys: 
     { who: 'the owner', keys: roster.owner.keys },
     { who: 'the coordinator', keys: roster.coordinator.keys },
     ...roster.aggregators.map(({ id, keys }) => ({ who: `aggregator "${id}"`, keys })),
+    ...(roster.gateways ?? []).map(({ id, keys }) => ({ who: `gateway "${id}"`, keys })),
     ...roster.clients.map(({ id, keys }) => ({ who: `client "${id}"`, keys })),
     ...roster.custodians.map(({ id, keys }) => ({ who: `custodian "${id}"`, keys })),
   ];
@@ -57,7 +58,7 @@ async function signerOf(
 export function inspectCommand(command: Command, output: () => Output): Command {
   return command
     .description('show what a file says, and check its digests (and signatures, given a roster)')
-    .argument('<file>', 'any .tgo, .tge, .tgp, .tgu, .tga, .tgs, .tgc, .tgr or .tgv file')
+    .argument('<file>', 'any .tgo, .tge, .tgp, .tgu, .tgg, .tga, .tgs, .tgc, .tgr or .tgv file')
     .option('--roster <file>', 'verify the signatures with the keys of this roster (.tgo)')
     .action(async (path: string, options: InspectCommandOptions) => {
       const container = await openAnyContainer(path);

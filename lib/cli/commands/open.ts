@@ -14,6 +14,11 @@ interface OpenCommandOptions extends PolicyOptions {
   readonly out: string;
 }
 
+/** Of a partial sum nobody but its gateway has seen the updates one by one. */
+function vouching(gateways: readonly string[]): string {
+  return gateways.length === 0 ? '' : `, with gateways vouching for theirs: ${gateways.join(', ')}`;
+}
+
 export function openCommand(command: Command, output: () => Output): Command {
   return policyOptions(command)
     .description("open an aggregate with the custodians' answers and write the average adapter")
@@ -22,7 +27,10 @@ export function openCommand(command: Command, output: () => Output): Command {
     .requiredOption('--owner <dir>', "the owner's directory")
     .requiredOption('--answers <files...>', "the custodians' answers (.tgs)")
     .option('--base <adapter>', 'add the average to this adapter')
-    .option('--verify <updates...>', 'recompute the sum from the signed updates (.tgu)')
+    .option(
+      '--verify <updates...>',
+      'recompute the sum from the signed updates (.tgu) and partial sums (.tgg)',
+    )
     .requiredOption('--out <adapter>', 'the adapter directory to write')
     .action(async (aggregate: string, options: OpenCommandOptions) => {
       const out = output();
@@ -51,7 +59,7 @@ export function openCommand(command: Command, output: () => Output): Command {
       out.result({ written: options.out, ...report }, [
         `Opened the average of ${report.contributors} clients with ${report.answers} answers into ${options.out}.`,
         report.verified
-          ? 'The sum was recomputed from the signed updates.'
+          ? `The sum was recomputed from the signed updates${vouching(report.gateways)}.`
           : 'Integrity against the aggregator was not checked: pass the updates with --verify for that.',
       ]);
     });

@@ -11,6 +11,7 @@ interface RobotRunOptions extends AgentCommandOptions {
   readonly releaseDir?: string;
   readonly policyName?: string;
   readonly privacyLedger?: string;
+  readonly gatewayUpdates?: string;
   readonly quietSeconds: number;
 }
 
@@ -24,6 +25,7 @@ export function robotRunCommand(command: Command): Command {
     .option('--release-dir <dir>', 'where releases are put (default: none are fetched)')
     .option('--policy-name <name>', 'the policy to follow, where the fleet has several')
     .option('--privacy-ledger <file>', "the ledger of a site that robots share (default: the client's own)")
+    .option('--gateway-updates <dir>', "leave updates there for the site's gateway, which sends them")
     .option(
       '--quiet-seconds <s>',
       'without a marker, an adapter counts as finished once nothing has changed for this long',
@@ -39,6 +41,7 @@ export function robotRunCommand(command: Command): Command {
           trainingFile: options.training,
           releaseDirectory: options.releaseDir,
           policyName: options.policyName,
+          gatewayUpdatesDirectory: options.gatewayUpdates,
           quietMs: options.quietSeconds * 1000,
           client: { privacyLedger: options.privacyLedger },
         }),

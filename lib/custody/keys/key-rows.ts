@@ -5,7 +5,7 @@ import { blobColumn } from '../../durable/durable-database.js';
 import { VerificationError } from '../../errors.js';
 import { KEY_STATES } from './key-states.js';
 
-export const ROLES = ['client', 'aggregator', 'custodian', 'owner', 'coordinator'] as const;
+export const ROLES = ['client', 'gateway', 'aggregator', 'custodian', 'owner', 'coordinator'] as const;
 export type Role = (typeof ROLES)[number];
 
 export const PURPOSES = ['signing', 'kem', 'prf'] as const;

@@ -1,7 +1,7 @@
 /** Who sends: the role of a process, and what `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` add to it or put in its place. */
 
 export interface Service {
-  readonly role: 'client' | 'aggregator' | 'custodian' | 'owner';
+  readonly role: 'client' | 'gateway' | 'aggregator' | 'custodian' | 'owner';
   /** Of the package. */
   readonly version: string;
 }

@@ -16,7 +16,7 @@ import type { MessageType } from './message-type.js';
 import { KEM_PUBLIC_KEY_BYTES } from './roster.js';
 
 /** Who may ask. The owner is not among them: it signs the roster, and is what a machine is told to trust. */
-export const ENROLLED_ROLES = ['client', 'custodian', 'aggregator', 'coordinator'] as const;
+export const ENROLLED_ROLES = ['client', 'gateway', 'custodian', 'aggregator', 'coordinator'] as const;
 export type EnrolledRole = (typeof ENROLLED_ROLES)[number];
 
 const enrolmentShape = z.strictObject({

@@ -4,6 +4,7 @@ import { answerMessage } from './answer.js';
 import { closeMessage } from './close.js';
 import { enrolmentMessage } from './enrolment.js';
 import type { MessageType } from './message-type.js';
+import { partialSumMessage } from './partial-sum.js';
 import { planMessage } from './plan.js';
 import { releaseMessage } from './release.js';
 import { rosterMessage } from './roster.js';
@@ -14,6 +15,7 @@ const messageTypes = {
   roster: rosterMessage,
   plan: planMessage,
   update: updateMessage,
+  'partial-sum': partialSumMessage,
   aggregate: aggregateMessage,
   answer: answerMessage,
   close: closeMessage,

@@ -22,6 +22,8 @@ export const KEM_PUBLIC_KEY_BYTES = 1216;
 
 const kemSchema = bytesOf(KEM_PUBLIC_KEY_BYTES);
 
+const MAX_GATEWAYS = 4096;
+
 const rosterShape = z.strictObject({
   fleet: idSchema,
   version: versionSchema,
@@ -31,6 +33,12 @@ const rosterShape = z.strictObject({
     .array(z.strictObject({ id: idSchema, keys: publicKeysSchema }))
     .min(1)
     .max(1024),
+  /** Sites' machines that may sum their robots' updates before the aggregator does. Absent: none. */
+  gateways: z
+    .array(z.strictObject({ id: idSchema, keys: publicKeysSchema }))
+    .min(1)
+    .max(MAX_GATEWAYS)
+    .optional(),
   clients: z
     .array(
       z.strictObject({
@@ -69,7 +77,14 @@ export type RosterCustodian = RosterBody['custodians'][number];
 export type ClientStatus = RosterClient['status'];
 
 function keySets(roster: RosterBody, clients: readonly RosterClient[]): PublicKeys[] {
-  const members = [roster.owner, roster.coordinator, ...roster.aggregators, ...clients, ...roster.custodians];
+  const members = [
+    roster.owner,
+    roster.coordinator,
+    ...roster.aggregators,
+    ...(roster.gateways ?? []),
+    ...clients,
+    ...roster.custodians,
+  ];
   return members.map((member) => member.keys);
 }
 
@@ -77,8 +92,8 @@ export const rosterSchema = rosterShape.superRefine((roster, context) => {
   const refuse = (path: (string | number)[], message: string): void => {
     context.addIssue({ code: 'custom', path, message });
   };
-  for (const role of ['aggregators', 'clients', 'custodians'] as const) {
-    const repeated = firstRepeated(roster[role].map((member) => member.id));
+  for (const role of ['aggregators', 'gateways', 'clients', 'custodians'] as const) {
+    const repeated = firstRepeated((roster[role] ?? []).map((member) => member.id));
     if (repeated !== undefined) refuse([role], `the id "${repeated}" occurs twice`);
   }
   // One key in two places would let one machine count as two, or play two roles that watch each other.

@@ -43,6 +43,7 @@ const OF_ROLES: Readonly<Record<Role, Partial<ExportedState>>> = {
   client: { databases: [PRIVACY_LEDGER_FILE, RELEASE_STATE_FILE] },
   // Last: what the trail records as answered is in the ledger then.
   custodian: { databases: [LEDGER_FILE] },
+  gateway: {},
   aggregator: {},
   coordinator: {},
 };

@@ -118,12 +118,14 @@ export async function foundFleet(options: FoundOptions): Promise<FoundedFleet> {
   };
   const [coordinator] = await enrolledOrMade('coordinator');
   const aggregators = await enrolledOrMade('aggregator');
+  const gateways = ofRole(founders, 'gateway');
   const roster = await signFirstRoster(
     options,
     {
       owner: { keys: owner.signing.publicKeys, kem: publicKem(owner) },
       coordinator: { keys: coordinator.keys },
       aggregators: aggregators.map(({ id, keys }) => ({ id, keys })),
+      ...(gateways.length > 0 && { gateways: gateways.map(({ id, keys }) => ({ id, keys })) }),
       clients: ofRole(founders, 'client').map(({ id, keys }) => ({ id, keys, status: 'active' })),
       custodians: listedCustodians(ofRole(founders, 'custodian')),
     },

@@ -150,8 +150,14 @@ function sameBody(a: RosterBody, b: RosterBody): boolean {
   return Buffer.compare(encodeCbor(a), encodeCbor(b)) === 0;
 }
 
-function nothingAsked({ enrol, status, oldestOpenEpoch, threshold }: AskedChanges): boolean {
-  const lists = [...(enrol ?? []), ...(status ?? [])];
+function nothingAsked({
+  enrol,
+  status,
+  withdrawGateways,
+  oldestOpenEpoch,
+  threshold,
+}: AskedChanges): boolean {
+  const lists = [...(enrol ?? []), ...(status ?? []), ...(withdrawGateways ?? [])];
   return lists.length === 0 && oldestOpenEpoch === undefined && threshold === undefined;
 }
 

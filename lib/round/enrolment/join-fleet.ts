@@ -59,7 +59,7 @@ export interface Listed {
 /** What a roster says of a member, if it lists it. */
 export function listedIn(roster: RosterBody, role: KeyStore['role'], id: string): Listed | undefined {
   if (role === 'owner' || role === 'coordinator') return roster[role];
-  return roster[`${role}s`].find((member: { readonly id: string }) => member.id === id);
+  return roster[`${role}s`]?.find((member: { readonly id: string }) => member.id === id);
 }
 
 function standingOf(store: KeyStore, roster: RosterBody): Standing {

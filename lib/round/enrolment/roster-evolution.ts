@@ -25,6 +25,8 @@ export interface RosterChanges {
   readonly enrol?: readonly EnrolmentChange[] | undefined;
   /** Of clients. Revoked is the end. */
   readonly status?: readonly { readonly id: string; readonly to: ClientStatus }[] | undefined;
+  /** Ids of gateways that no longer are. */
+  readonly withdrawGateways?: readonly string[] | undefined;
   /** Custodians destroy their keys of earlier epochs. */
   readonly oldestOpenEpoch?: number | undefined;
   readonly threshold?: number | undefined;
@@ -35,7 +37,7 @@ export interface RosterChanges {
  * so already.
  *
  * @throws RefusedError `enrolment.already-enrolled`, `.revoked`, `.wrong-epoch`, `.custodians-missing`, `.duplicate-key`,
- *   `.algorithm-missing`, `.listed-twice`; `roster.unknown-client`, `.status-final`, `.epoch-back`, `.invalid-change`
+ *   `.algorithm-missing`, `.listed-twice`; `roster.unknown-client`, `.unknown-gateway`, `.status-final`, `.epoch-back`, `.invalid-change`
  */
 export function evolveRoster(current: RosterBody, changes: RosterChanges): RosterBody {
   const enrol = changes.enrol ?? [];
@@ -45,8 +47,10 @@ export function evolveRoster(current: RosterBody, changes: RosterChanges): Roste
   // Now or in the roster before. That no KEM key comes back in a later epoch is `evolveCustodians`' to see.
   requireOwnKeys([...keysOf(current), ...enrolments.map(keyHolder)]);
   const oldestOpenEpoch = laterEpoch(current.oldestOpenEpoch, changes.oldestOpenEpoch);
+  const { gateways: _, ...rest } = current;
   const next: RosterBody = {
-    ...current,
+    ...rest,
+    ...evolveGateways(current, enrol, changes.withdrawGateways ?? []),
     version: current.version + 1,
     coordinator: evolveCoordinator(current, enrol),
     aggregators: evolveAggregators(current, enrol),
@@ -67,6 +71,10 @@ function keysOf(roster: RosterBody): KeyHolder[] {
     { who: 'the owner', keys: roster.owner.keys, kem: roster.owner.kem },
     { who: 'the coordinator', keys: roster.coordinator.keys },
     ...roster.aggregators.map(({ id, keys }) => ({ who: describeMember({ role: 'aggregator', id }), keys })),
+    ...(roster.gateways ?? []).map(({ id, keys }) => ({
+      who: describeMember({ role: 'gateway', id }),
+      keys,
+    })),
     ...roster.clients.map(({ id, keys }) => ({ who: describeMember({ role: 'client', id }), keys })),
     ...roster.custodians.map(({ id, keys, kem }) => ({
       who: describeMember({ role: 'custodian', id }),
@@ -111,6 +119,23 @@ function evolveCoordinator(
 
 function evolveAggregators({ aggregators }: RosterBody, enrol: readonly EnrolmentChange[]) {
   return enrolInto(aggregators, ofRole(enrol, 'aggregator'), ({ enrolment: { id, keys } }) => ({ id, keys }));
+}
+
+function evolveGateways(
+  { gateways = [] }: RosterBody,
+  enrol: readonly EnrolmentChange[],
+  withdraw: readonly string[],
+) {
+  const unknown = withdraw.find((id) => !gateways.some((gateway) => gateway.id === id));
+  if (unknown !== undefined) {
+    throw new RefusedError(
+      'roster.unknown-gateway',
+      `There is no gateway "${unknown}" in the roster. Check the id.`,
+    );
+  }
+  const kept = gateways.filter(({ id }) => !withdraw.includes(id));
+  const next = enrolInto(kept, ofRole(enrol, 'gateway'), ({ enrolment: { id, keys } }) => ({ id, keys }));
+  return next.length === 0 ? {} : { gateways: next };
 }
 
 /** A client with new keys keeps its status: a suspension is lifted by the owner, not by a new disk. */

@@ -31,6 +31,24 @@ export const roundEventSchema = z.discriminatedUnion('type', [
     stalenessRounds: integerSchema(0).optional(),
     statistics: reportedStatisticsSchema.optional(),
   }),
+  /** A whole partial sum is stored, and each of its contributors' headers and shares verified. */
+  z.strictObject({
+    type: z.literal('partial-sum-received'),
+    ...at,
+    gateway: idSchema,
+    fingerprint: fingerprintSchema,
+    contributors: z
+      .array(
+        z.strictObject({
+          client: idSchema,
+          fingerprint: fingerprintSchema,
+          stalenessRounds: integerSchema(0).optional(),
+          statistics: reportedStatisticsSchema.optional(),
+        }),
+      )
+      .min(1)
+      .max(MAX_ROUND_CLIENTS),
+  }),
   /** An upload did not hold. With a `client`, as above, its health suffers. */
   z.strictObject({
     type: z.literal('update-refused'),

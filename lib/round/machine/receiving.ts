@@ -18,6 +18,8 @@ import {
 } from './state.js';
 
 type Received = EventOf<'update-received'>;
+/** What a round takes of an update, by whichever way it came. */
+export type ReceivedUpdate = Omit<Received, 'type'>;
 type Mark = NonNullable<Member['mark']>;
 
 /**
@@ -28,14 +30,8 @@ type Mark = NonNullable<Member['mark']>;
  *   `round.reserve-not-yet`
  */
 export function receiveUpdate(state: RoundState, event: Received): RoundState {
-  const index = state.members.findIndex(({ client }) => client === event.client);
-  const member = state.members[index];
-  if (member === undefined) {
-    throw new RefusedError(
-      'round.client-not-eligible',
-      `"${event.client}" is not among the clients of this round. Take the plan of its own cohort.`,
-    );
-  }
+  const index = indexOf(state, event.client);
+  const member = state.members[index] as Member;
   if (member.update?.fingerprint === event.fingerprint) return state;
   if (member.replaced?.includes(beginning(event.fingerprint))) {
     throw new RefusedError(
@@ -43,21 +39,32 @@ export function receiveUpdate(state: RoundState, event: Received): RoundState {
       `A later update of "${event.client}" has replaced this one, and counts. Do not send it again.`,
     );
   }
-  requireReceiving(state, event);
-  requireFresh(state, event);
+  requireReceiving(state, event.atMs);
+  requireSendable(state, event);
   const changed: RoundState = {
     ...state,
     members: state.members.with(
       index,
       member.update === undefined
-        ? withFirst(state, index, member, event)
+        ? { ...member, update: sentUpdate(event) }
         : withSecond(state, member, member.update, event),
     ),
   };
-  return nobodyElse(changed) ? sealOff(changed, event.atMs) : changed;
+  return sealOffIfComplete(changed, event.atMs);
 }
 
-function requireReceiving(state: RoundState, { atMs }: Received): void {
+/** @throws RefusedError `round.client-not-eligible` */
+function indexOf({ members }: RoundState, client: string): number {
+  const index = members.findIndex((member) => member.client === client);
+  if (index >= 0) return index;
+  throw new RefusedError(
+    'round.client-not-eligible',
+    `"${client}" is not among the clients of this round. Take the plan of its own cohort.`,
+  );
+}
+
+/** @throws RefusedError `round.not-open`, `round.ended`, `round.full`, `round.late` */
+export function requireReceiving(state: RoundState, atMs: number): void {
   const { opensAtMs, deadlineMs, maxClients } = state.settings;
   if (state.phase === 'open') return;
   if (state.phase === 'planned') {
@@ -79,36 +86,42 @@ function requireReceiving(state: RoundState, { atMs }: Received): void {
   );
 }
 
-function requireFresh({ members, settings }: RoundState, event: Received): void {
-  const { maxStalenessRounds } = settings;
-  const stalenessRounds = event.stalenessRounds ?? 0;
+/**
+ * Whether the round takes such an update of this client, whatever it has of it already.
+ *
+ * @returns the client's place among the members
+ * @throws RefusedError `round.client-not-eligible`, `round.too-stale`, `round.fingerprint-taken`, `round.reserve-not-yet`
+ */
+export function requireSendable(state: RoundState, event: ReceivedUpdate): number {
+  const { members, settings } = state;
+  const { maxStalenessRounds, maxClients } = settings;
+  const { client, fingerprint, stalenessRounds = 0 } = event;
+  const index = indexOf(state, client);
   if (maxStalenessRounds !== undefined && stalenessRounds > maxStalenessRounds) {
     throw new RefusedError(
       'round.too-stale',
-      `The delta is ${stalenessRounds} rounds late; the plan takes up to ${maxStalenessRounds}. Train anew.`,
+      `The delta of "${client}" is ${stalenessRounds} rounds late; the plan takes up to ${maxStalenessRounds}. Train anew.`,
     );
   }
-  if (members.some(({ update }) => update?.fingerprint === event.fingerprint)) {
+  if (members.some((member) => member.client !== client && member.update?.fingerprint === fingerprint)) {
     throw new RefusedError(
       'round.fingerprint-taken',
       'Another client has sent this very update. Send an update that this client has sealed.',
     );
   }
-}
-
-function withFirst(state: RoundState, index: number, member: Member, event: Received): Member {
-  const from = reservesFromMs(state.settings);
-  if (index >= state.settings.maxClients && event.atMs < from) {
+  const from = reservesFromMs(settings);
+  if (members[index]?.update === undefined && index >= maxClients && event.atMs < from) {
     throw new RefusedError(
       'round.reserve-not-yet',
-      `"${event.client}" is a reserve in this round. Send the update from ${new Date(from).toISOString()} on.`,
+      `"${client}" is a reserve in this round. Send the update from ${new Date(from).toISOString()} on.`,
     );
   }
-  return { ...member, update: sent(event) };
+  return index;
 }
 
 function withSecond(state: RoundState, member: Member, earlier: SentUpdate, event: Received): Member {
-  if (state.settings.secondUpdate === 'refuse') {
+  // What came in a partial sum cannot be taken out of it.
+  if (state.settings.secondUpdate === 'refuse' || earlier.via !== undefined) {
     throw new RefusedError(
       'round.second-update',
       `The round has an update of "${event.client}", and takes one. Keep the delta for the next round.`,
@@ -121,10 +134,10 @@ function withSecond(state: RoundState, member: Member, earlier: SentUpdate, even
       `"${event.client}" has replaced its update ${MAX_REPLACEMENTS} times, which is all that a round allows. Keep the delta for the next round.`,
     );
   }
-  return { ...member, update: sent(event), replaced };
+  return { ...member, update: sentUpdate(event), replaced };
 }
 
-function sent({ fingerprint, atMs, stalenessRounds, statistics }: Received): SentUpdate {
+export function sentUpdate({ fingerprint, atMs, stalenessRounds, statistics }: ReceivedUpdate): SentUpdate {
   return {
     fingerprint,
     receivedAtMs: atMs,
@@ -137,9 +150,11 @@ function beginning(fingerprint: string): string {
   return fingerprint.slice(0, REPLACED_DIGITS);
 }
 
-function nobodyElse(state: RoundState): boolean {
+/** Seals the round off if nobody else is to come. */
+export function sealOffIfComplete(state: RoundState, atMs: number): RoundState {
   const { length } = sentUpdates(state);
-  return length === state.members.length || length === state.settings.maxClients;
+  const isComplete = length === state.members.length || length === state.settings.maxClients;
+  return isComplete ? sealOff(state, atMs) : state;
 }
 
 /**
@@ -190,6 +205,24 @@ function marked(state: RoundState, client: string | undefined, mark: Mark): Roun
   if (member === undefined) return state;
   if (member.mark !== undefined && GRAVITY.indexOf(member.mark) >= GRAVITY.indexOf(mark)) return state;
   return { ...state, members: state.members.with(index, { ...member, mark }) };
+}
+
+/** Refusals of whole partial sums that whoever looks at the round must see; no client has done anything wrong. */
+const NOTED_OF_PARTIAL_SUMS: readonly string[] = [
+  'round.full',
+  'round.late',
+  'round.too-stale',
+  'round.client-not-eligible',
+];
+
+/** Takes note of a partial sum that the round has refused, while it runs. */
+export function noteRefusedPartialSum(
+  state: RoundState,
+  { fingerprint, atMs }: EventOf<'partial-sum-received'>,
+  { code, message }: RefusedError,
+): RoundState {
+  if (!NOTED_OF_PARTIAL_SUMS.includes(code) || !isBefore(state.phase, 'failed')) return state;
+  return withRefusal(state, { fingerprint, code, reason: shortReason(message), atMs });
 }
 
 function withRefusal(state: RoundState, refusal: Refusal): RoundState {

@@ -76,6 +76,8 @@ const memberSchema = z.strictObject({
       stalenessRounds: integerSchema(1).optional(),
       statistics: reportedStatisticsSchema.optional(),
       outlier: outlierSchema.optional(),
+      /** The gateway that summed it, and in which partial sum; absent where the client sent it itself. */
+      via: z.strictObject({ gateway: idSchema, partialSum: fingerprintSchema }).optional(),
       /** Why the sum could not take it. */
       refused: refusalReason.optional(),
     })
@@ -175,6 +177,14 @@ export interface Sender {
 /** All updates that the round has; from the sealing-off on, the sealed set. By descending priority. */
 export function sentUpdates({ members }: Pick<RoundState, 'members'>): Sender[] {
   return members.flatMap(({ client, update }) => (update === undefined ? [] : [{ client, update }]));
+}
+
+/** The files that hold the updates: what clients sent themselves, and each partial sum once. */
+export function sentFiles(state: Pick<RoundState, 'members'>) {
+  const senders = sentUpdates(state);
+  const partialSums = new Set(senders.flatMap(({ update: { via } }) => via?.partialSum ?? []));
+  const own = senders.filter(({ update: { via } }) => via === undefined);
+  return { updates: own.map(({ update }) => update.fingerprint), partialSums: [...partialSums] };
 }
 
 /** The updates in the aggregate: the sealed set without what the sum refused. Empty while there is no aggregate. */

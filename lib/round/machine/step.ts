@@ -8,8 +8,9 @@ import { abortRound, closeRound, openRound, releaseRound } from './closing.js';
 import { passTime } from './deadlines.js';
 import { newEffects, type RoundEffect } from './effects.js';
 import type { RoundEvent } from './events.js';
+import { receivePartialSum } from './gateways.js';
 import { markOutliers } from './outliers.js';
-import { noteRefusedUpdate, noteRefusedUpload, receiveUpdate } from './receiving.js';
+import { noteRefusedPartialSum, noteRefusedUpdate, noteRefusedUpload, receiveUpdate } from './receiving.js';
 import type { RoundState } from './state.js';
 import { claimSum, failSum, finishSum } from './summing.js';
 
@@ -40,7 +41,7 @@ export function stepRound(state: RoundState, event: RoundEvent): Step {
     };
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
-    const next = event.type === 'update-received' ? noteRefusedUpdate(now, event, error) : now;
+    const next = noteRefusal(now, event, error);
     return { state: next, effects: newEffects(state, next), outcome: 'refused', refusal: error };
   }
 }
@@ -65,6 +66,12 @@ export function stepThrough(state: RoundState, events: readonly RoundEvent[]): S
   return { state: last, effects: newEffects(state, last), results };
 }
 
+function noteRefusal(state: RoundState, event: RoundEvent, error: RefusedError): RoundState {
+  if (event.type === 'update-received') return noteRefusedUpdate(state, event, error);
+  if (event.type === 'partial-sum-received') return noteRefusedPartialSum(state, event, error);
+  return state;
+}
+
 function applied(state: RoundState, event: RoundEvent): RoundState {
   switch (event.type) {
     case 'time':
@@ -73,6 +80,8 @@ function applied(state: RoundState, event: RoundEvent): RoundState {
       return openRound(state, event);
     case 'update-received':
       return receiveUpdate(state, event);
+    case 'partial-sum-received':
+      return receivePartialSum(state, event);
     case 'update-refused':
       return noteRefusedUpload(state, event);
     case 'sum-claimed':

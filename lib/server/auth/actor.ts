@@ -1,5 +1,5 @@
 /** Who makes a request: a machine that the roster lists, or a person with a token. */
-export const MACHINE_ROLES = ['client', 'custodian', 'owner'] as const;
+export const MACHINE_ROLES = ['client', 'gateway', 'custodian', 'owner'] as const;
 export const PERSON_ROLES = ['operator', 'viewer'] as const;
 export const ROLES = [...MACHINE_ROLES, ...PERSON_ROLES] as const;
 

@@ -44,6 +44,9 @@ function keysOf(roster: RosterBody): ListedKey[] {
     ...roster.custodians.map(
       ({ id, keys }): ListedKey => ({ role: 'custodian', id, publicKeys: keys, standing: 'active' }),
     ),
+    ...(roster.gateways ?? []).map(
+      ({ id, keys }): ListedKey => ({ role: 'gateway', id, publicKeys: keys, standing: 'active' }),
+    ),
     ...roster.clients.map(
       ({ id, keys, status }): ListedKey => ({ role: 'client', id, publicKeys: keys, standing: status }),
     ),

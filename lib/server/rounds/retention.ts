@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { EnvironmentError } from '../../errors.js';
 import { hasEnded, isBefore } from '../../round/machine/phases.js';
-import { type RoundState, sentUpdates } from '../../round/machine/state.js';
+import { type RoundState, sentFiles } from '../../round/machine/state.js';
 import { type RetentionPolicy, type RoundBlobs, roundsToLetGo } from '../../store/retention.js';
 import { type SweepReport, sweepBlobs } from '../../store/retention-sweep.js';
 import type { StateStore } from '../../store/store.js';
@@ -28,15 +28,18 @@ async function othersBlobs(state: StateStore): Promise<RoundBlobs> {
 }
 
 /**
- * The fingerprints of a round's uploads. As long as it takes updates, of those as well that are under way: a client that comes
- * back after days ends its upload with chunks that are as old, and is told that the round has it.
+ * The fingerprints of a round's uploads and partial sums. As long as it takes updates, of those as well that are under way: a
+ * client that comes back after days ends its upload with chunks that are as old, and is told that the round has it.
  */
-async function uploadsOf(store: StateStore, plan: string, state: RoundState): Promise<readonly string[]> {
-  if (!isBefore(state.phase, 'sealed-off')) return sentUpdates(state).map(({ update }) => update.fingerprint);
-  const prefix = keyOf('upload', plan);
-  const fingerprints: string[] = [];
-  for await (const { key } of store.list(prefix)) fingerprints.push(key.slice(prefix.length + 1));
-  return fingerprints;
+async function filesOf(store: StateStore, plan: string, state: RoundState) {
+  if (!isBefore(state.phase, 'sealed-off')) return sentFiles(state);
+  const listed = async (kind: 'upload' | 'partialSum'): Promise<readonly string[]> => {
+    const prefix = keyOf(kind, plan);
+    const fingerprints: string[] = [];
+    for await (const { key } of store.list(prefix)) fingerprints.push(key.slice(prefix.length + 1));
+    return fingerprints;
+  };
+  return { updates: await listed('upload'), partialSums: await listed('partialSum') };
 }
 
 interface PlannedBlobs extends RoundBlobs {
@@ -56,7 +59,8 @@ async function referredBlobs({ store, rounds, intake }: ServerContext): Promise<
     );
     const closed = state.close !== undefined && hasEnded(state.phase);
     const ciphertexts: string[] = await record('aggregate', plan);
-    for (const fingerprint of await uploadsOf(store.state, plan, state)) {
+    const { updates, partialSums } = await filesOf(store.state, plan, state);
+    for (const fingerprint of updates) {
       const upload = await intake.find(plan, fingerprint).catch((error: unknown) => {
         // An earlier sweep let a closed round's envelopes go.
         if (closed && error instanceof EnvironmentError && error.code === 'store.blob-missing')
@@ -64,6 +68,9 @@ async function referredBlobs({ store, rounds, intake }: ServerContext): Promise<
         throw error;
       });
       ciphertexts.push(...(upload?.file ?? []).map(({ digest }) => digest));
+    }
+    for (const partialSum of partialSums) {
+      ciphertexts.push(...(await record('partialSum', plan, partialSum)));
     }
     const atMs = state.enteredAtMs.failed ?? state.enteredAtMs.opened ?? 0;
     found.push({
@@ -81,7 +88,7 @@ async function referredBlobs({ store, rounds, intake }: ServerContext): Promise<
 }
 
 /** What is known of the uploads of a round: without their bytes it says nothing that the round does not say. */
-const UPLOAD_RECORDS = ['upload', 'begun'] as const;
+const UPLOAD_RECORDS = ['upload', 'begun', 'partialSum', 'begunSums'] as const;
 
 /** @returns how many there were */
 async function removeUploadRecords(state: StateStore, plan: string): Promise<number> {

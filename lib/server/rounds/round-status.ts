@@ -53,6 +53,8 @@ export const roundStatusSchema = headSchema.extend({
         .object({ test: z.string(), reason: z.string() })
         .optional()
         .describe('A first signal, from what clients report of themselves'),
+      gateway: z.string().optional().describe('Whose partial sum it came in'),
+      partialSum: z.string().optional(),
     }),
   ),
   outliers: z
@@ -124,6 +126,7 @@ export function roundStatus(plan: string, state: RoundState): RoundStatus {
       receivedAtMs: update.receivedAtMs,
       ...(update.stalenessRounds !== undefined && { stalenessRounds: update.stalenessRounds }),
       ...(update.outlier !== undefined && { outlier: update.outlier }),
+      ...update.via,
     })),
     ...(state.outliers !== undefined && { outliers: state.outliers }),
     refusals: state.refusals.map((refusal) => ({ ...refusal })),

@@ -12,6 +12,8 @@ export const KEYS = {
   plan: 'plan',
   upload: 'upload',
   begun: 'begun',
+  partialSum: 'partial-sum',
+  begunSums: 'begun-sums',
   aggregate: 'aggregate',
   answer: 'answer',
   close: 'close',

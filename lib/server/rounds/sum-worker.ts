@@ -11,10 +11,9 @@ import type { TrustedPlan } from '../../custody/trusted-plan.js';
 import { EnvironmentError, RefusedError, TensorGuardError } from '../../errors.js';
 import { hex } from '../../package/messages/common.js';
 import { openContainer } from '../../package/reader.js';
-import type { ByteSource } from '../../package/source.js';
-import { aggregateUpdates, type UpdateFile } from '../../round/aggregate.js';
+import { aggregateUpdates } from '../../round/aggregate.js';
 import { hasEnded } from '../../round/machine/phases.js';
-import { type Outlier, type RoundState, sentUpdates } from '../../round/machine/state.js';
+import { type RoundState, sentUpdates } from '../../round/machine/state.js';
 import { type Flagged, judgedEvent, judgeRound } from '../../round/outliers/judge-round.js';
 import type { OutlierTest } from '../../round/outliers/outlier-test.js';
 import type { Store, Task } from '../../store/store.js';
@@ -22,6 +21,7 @@ import { type StoredFile, StoredFileSource, storeStream } from '../files/stored-
 import type { ServedFleet } from '../fleet/fleet.js';
 import { type Summed, type SummedUpdate, summedUpdate } from '../telemetry/round-records.js';
 import { type RoundService, SUM_QUEUE } from './round-service.js';
+import { sealedFiles } from './sealed-files.js';
 import { keepFileRecord } from './stored-round.js';
 import type { SumDirectories } from './sum-directories.js';
 import type { UpdateIntake } from './update-intake.js';
@@ -130,7 +130,7 @@ export class SumWorker {
   }
 
   async #sum(plan: string, state: RoundState, attempt: number): Promise<void> {
-    const { rounds, store, fleet, planOf, directories, onSummed } = this.#options;
+    const { rounds, store, intake, fleet, planOf, directories, onSummed } = this.#options;
     const started = performance.now();
     const directory = await directories.make();
     const failures: EnvironmentError[] = [];
@@ -144,7 +144,11 @@ export class SumWorker {
         policy: fleet.policy,
         aggregatorId: fleet.aggregatorId,
         signing: fleet.signing,
-        updates: this.#files(plan, judged, failures, headers),
+        updates: sealedFiles(judged, {
+          ...{ plan, store, intake, failures },
+          onRead: (update, envelope) => headers.set(update, summedUpdate(envelope)),
+          requireTime: () => this.#requireTime(),
+        }),
         out,
       });
       // An update that could not be read for the time being was left out, and its client did nothing wrong.
@@ -153,7 +157,7 @@ export class SumWorker {
       const record = { fingerprint: hex(fingerprint), file, atMs: Date.now() };
       // Where a worker that was taken for dead was first, its aggregate counts, with the set that it holds.
       const kept = await keepFileRecord(store.state, record, 'aggregate', plan);
-      const { accepted, refused } = await this.#contentOf(kept.file);
+      const { accepted, refused } = await this.#contentOf(kept.file, state);
       await rounds.send(plan, {
         type: 'sum-finished',
         worker: this.#name,
@@ -197,75 +201,24 @@ export class SumWorker {
   }
 
   /** Which updates an aggregate holds, and which it leaves out and why. */
-  async #contentOf(file: StoredFile) {
+  async #contentOf(file: StoredFile, state: RoundState) {
     const container = await openContainer(new StoredFileSource(this.#options.store.blobs, file), 'aggregate');
     await container.close();
     const { accepted, refused } = container.body;
     return {
       accepted: accepted.map(({ update }) => hex(update)),
-      refused: refused.map(({ update, source, code, message }) => ({
-        fingerprint: update === undefined ? source : hex(update),
-        code,
-        reason: message,
-      })),
+      refused: refused.flatMap(({ update, source, code, message }) => {
+        const why = { code, reason: message };
+        if (update !== undefined) return [{ fingerprint: hex(update), ...why }];
+        const inPartialSum = sentUpdates(state).filter((sent) => sent.update.via?.partialSum === source);
+        const fingerprints = inPartialSum.map((sent) => sent.update.fingerprint);
+        return (fingerprints.length > 0 ? fingerprints : [source]).map((fingerprint) => ({
+          fingerprint,
+          ...why,
+        }));
+      }),
     };
   }
-
-  /** Named by their fingerprints, so that one that cannot even be read is reported by that. Opened one at a time. */
-  #files(
-    plan: string,
-    state: RoundState,
-    failures: EnvironmentError[],
-    headers: Map<string, SummedUpdate>,
-  ): UpdateFile[] {
-    const { intake, store } = this.#options;
-    const refuses = state.outliers?.action === 'refuse';
-    return sentUpdates(state).map(({ update: { fingerprint, outlier } }) => ({
-      name: fingerprint,
-      open: () =>
-        noting(failures, async () => {
-          this.#requireTime();
-          if (refuses && outlier !== undefined) throw outlierRefused(outlier);
-          const upload = await intake.find(plan, fingerprint);
-          if (upload === undefined) throw lost(fingerprint);
-          headers.set(fingerprint, summedUpdate(upload.envelope));
-          const source = new StoredFileSource(store.blobs, upload.file);
-          return {
-            sizeBytes: source.sizeBytes,
-            close: () => source.close(),
-            read: (target, position) =>
-              noting(failures, async () => {
-                this.#requireTime();
-                await source.read(target, position);
-              }),
-          } satisfies ByteSource;
-        }),
-    }));
-  }
-}
-
-/**
- * Keeps what the machine failed with, apart from what is wrong with the update. What the store has lost stays lost, and costs
- * this update and no other.
- */
-async function noting<T>(failures: EnvironmentError[], body: () => Promise<T>): Promise<T> {
-  try {
-    return await body();
-  } catch (error) {
-    if (error instanceof EnvironmentError && error.code !== 'store.blob-missing') failures.push(error);
-    throw error;
-  }
-}
-
-function outlierRefused({ test, reason }: Outlier): RefusedError {
-  return new RefusedError(
-    'update.outlier',
-    `The test ${test} flags it: ${reason}. Look at the client's training.`,
-  );
-}
-
-function lost(fingerprint: string): EnvironmentError {
-  return new EnvironmentError('store.blob-missing', `The store has lost the upload ${fingerprint}.`);
 }
 
 function oneLine(text: string): string {

@@ -7,7 +7,7 @@ import type { App } from '../http/app-type.js';
 import { actorOf } from '../http/gatekeeper.js';
 
 export const CALLER_ACCESS: AccessTable = {
-  'GET /v1/caller': { allow: ['client', 'custodian', 'owner', 'operator', 'viewer'] },
+  'GET /v1/caller': { allow: ['client', 'gateway', 'custodian', 'owner', 'operator', 'viewer'] },
 };
 
 export const callerSchema = z.object({

@@ -19,7 +19,7 @@ import { decodeJson } from '../state/json-state.js';
 import { RECORD_PREFIX } from '../state/keys.js';
 
 export const EVENT_ACCESS: AccessTable = {
-  'GET /v1/events': { allow: ['client', 'custodian', 'owner', 'operator', 'viewer'] },
+  'GET /v1/events': { allow: ['client', 'gateway', 'custodian', 'owner', 'operator', 'viewer'] },
 };
 
 /** Proxies and the idle timeout cut connections on which nothing is sent. */

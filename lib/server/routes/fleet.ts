@@ -15,7 +15,7 @@ import { ROSTER_KEY } from '../state/keys.js';
 import { requireFound } from './found.js';
 
 export const FLEET_ACCESS: AccessTable = {
-  'GET /v1/roster': { allow: ['client', 'custodian', 'owner', 'operator', 'viewer'] },
+  'GET /v1/roster': { allow: ['client', 'gateway', 'custodian', 'owner', 'operator', 'viewer'] },
   'PUT /v1/roster': { allow: ['owner'] },
   'POST /v1/enrolments': { allow: 'anybody', requestsPerMinute: 6, requestsPerMinuteOfAll: 120 },
   'GET /v1/enrolments': { allow: ['owner', 'operator'] },

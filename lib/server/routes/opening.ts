@@ -23,7 +23,7 @@ export const OPENING_ACCESS: AccessTable = {
   [`POST ${ANSWER}/refusal`]: { allow: ['custodian'] },
   [`GET ${ANSWER}`]: { allow: ['owner'] },
   'PUT /v1/rounds/:plan/close': { allow: ['owner'] },
-  'GET /v1/rounds/:plan/close': { allow: ['client', 'custodian', 'owner', 'operator', 'viewer'] },
+  'GET /v1/rounds/:plan/close': { allow: ['client', 'gateway', 'custodian', 'owner', 'operator', 'viewer'] },
 };
 
 /** A sum of n residues, sealed, with a header. */

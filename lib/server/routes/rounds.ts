@@ -17,9 +17,9 @@ import { requireFound } from './found.js';
 
 export const ROUND_ACCESS: AccessTable = {
   'PUT /v1/rounds/:plan/plan': { allow: ['owner'], body: 'named-by-path' },
-  'GET /v1/rounds/:plan/plan': { allow: ['client', 'custodian', 'owner'] },
-  'GET /v1/rounds': { allow: ['client', 'custodian', 'owner', 'operator', 'viewer'] },
-  'GET /v1/rounds/:plan': { allow: ['client', 'custodian', 'owner', 'operator', 'viewer'] },
+  'GET /v1/rounds/:plan/plan': { allow: ['client', 'gateway', 'custodian', 'owner'] },
+  'GET /v1/rounds': { allow: ['client', 'gateway', 'custodian', 'owner', 'operator', 'viewer'] },
+  'GET /v1/rounds/:plan': { allow: ['client', 'gateway', 'custodian', 'owner', 'operator', 'viewer'] },
   'POST /v1/rounds/:plan/abort': { allow: ['owner', 'operator'] },
   'PUT /v1/cohorts/:cohort': { allow: ['owner'] },
   'GET /v1/cohorts/:cohort': { allow: ['owner', 'operator', 'viewer'] },

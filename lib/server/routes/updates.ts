@@ -11,6 +11,7 @@ import type { App } from '../http/app-type.js';
 import { actorOf } from '../http/gatekeeper.js';
 import { chunkParams, updateParams } from '../http/params.js';
 import { keptUpload, requireKept } from '../rounds/kept-files.js';
+import { statisticsOf } from '../rounds/reported-statistics.js';
 import { MAX_ENVELOPE_BYTES, type Upload, type UploadTarget } from '../rounds/update-intake.js';
 import { requireFound } from './found.js';
 
@@ -134,16 +135,13 @@ export function registerUpdateRoutes(app: App, context: ServerContext): void {
     envelope: Upload['envelope'],
   ): RoundEvent {
     const { staleness, safety } = envelope.body;
-    const statistics = {
-      ...(safety?.gradientNormMean !== undefined && { gradientNormMean: safety.gradientNormMean }),
-      ...(safety?.gradientNormMax !== undefined && { gradientNormMax: safety.gradientNormMax }),
-    };
+    const statistics = statisticsOf(safety);
     return {
       type: 'update-received',
       client,
       fingerprint,
       ...(staleness !== undefined && { stalenessRounds: staleness }),
-      ...(Object.keys(statistics).length > 0 && { statistics }),
+      ...(statistics !== undefined && { statistics }),
       atMs: Date.now(),
     };
   }

@@ -2,14 +2,16 @@
 import { z } from 'zod';
 import { outstandingEffects } from '../../round/machine/effects.js';
 import { lineageSchema } from '../../round/machine/settings.js';
-import type { RoundState } from '../../round/machine/state.js';
+import { type RoundState, sentUpdates } from '../../round/machine/state.js';
 import type { AccessTable } from '../auth/access.js';
 import type { Actor } from '../auth/actor.js';
 import type { ServerContext } from '../context.js';
 import type { App } from '../http/app-type.js';
 import { actorOf } from '../http/gatekeeper.js';
 
-export const WORK_ACCESS: AccessTable = { 'GET /v1/work': { allow: ['client', 'custodian', 'owner'] } };
+export const WORK_ACCESS: AccessTable = {
+  'GET /v1/work': { allow: ['client', 'gateway', 'custodian', 'owner'] },
+};
 
 const plan = z.string();
 export const workItemSchema = z.discriminatedUnion('kind', [
@@ -21,6 +23,14 @@ export const workItemSchema = z.discriminatedUnion('kind', [
     cohort: z.string(),
     round: z.int(),
     deadlineMs: z.int(),
+  }),
+  z.object({
+    kind: z.literal('collect'),
+    plan,
+    ...{ fleet: z.string(), policy: z.string(), cohort: z.string(), round: z.int(), deadlineMs: z.int() },
+    elsewhere: z
+      .array(z.string())
+      .describe('Clients whose update came another way: a partial sum that holds one of theirs is refused'),
   }),
   z.object({ kind: z.literal('sent'), plan, update: z.string(), phase: z.string() }),
   z.object({ kind: z.literal('closed'), plan }),
@@ -53,6 +63,15 @@ function clientWork(name: string, state: RoundState, client: string): WorkItem[]
   }
   if (state.phase !== 'open') return [];
   return [{ kind: 'seal', plan: name, ...state.settings.key, deadlineMs: state.settings.deadlineMs }];
+}
+
+function gatewayWork(name: string, state: RoundState, gateway: string): WorkItem[] {
+  if (state.phase !== 'open') return [];
+  const { key, deadlineMs } = state.settings;
+  const elsewhere = sentUpdates(state).filter(({ update }) => update.via?.gateway !== gateway);
+  return [
+    { kind: 'collect', plan: name, ...key, deadlineMs, elsewhere: elsewhere.map(({ client }) => client) },
+  ];
 }
 
 function custodianWork(name: string, state: RoundState, custodian: string): WorkItem[] {
@@ -111,7 +130,8 @@ async function workOf({ index }: ServerContext, actor: Actor): Promise<WorkItem[
 /** Of a round that is not closed. */
 function memberWork(name: string, state: RoundState, { role, id }: Actor): WorkItem[] {
   if (state.close !== undefined) return [];
-  return role === 'client' ? clientWork(name, state, id) : custodianWork(name, state, id);
+  if (role === 'client') return clientWork(name, state, id);
+  return role === 'gateway' ? gatewayWork(name, state, id) : custodianWork(name, state, id);
 }
 
 export function registerWorkRoutes(app: App, context: ServerContext): void {

@@ -22,6 +22,8 @@ export class FakeService implements FleetApi {
   readonly plans = new Map<string, Uint8Array>();
   /** By plan, then by update. */
   readonly updates = new Map<string, Map<string, Uint8Array>>();
+  /** By fingerprint. */
+  readonly partialSums = new Map<string, Uint8Array>();
   readonly aggregates = new Map<string, string>();
   /** By plan and custodian. */
   readonly answers = new Map<string, Uint8Array[]>();
@@ -114,6 +116,16 @@ export class FakeService implements FleetApi {
   async downloadUpdate(plan: string, update: string, out: string): Promise<void> {
     this.#called('downloadUpdate');
     await writeFile(out, this.#found(this.updates.get(plan)?.get(update)));
+  }
+
+  async putPartialSum(_plan: string, partialSum: string, path: string): Promise<void> {
+    this.#called('putPartialSum');
+    this.partialSums.set(partialSum, await readFile(path));
+  }
+
+  async downloadPartialSum(_plan: string, partialSum: string, out: string): Promise<void> {
+    this.#called('downloadPartialSum');
+    await writeFile(out, this.#found(this.partialSums.get(partialSum)));
   }
 
   async downloadAggregate(plan: string, out: string): Promise<void> {

@@ -13,7 +13,7 @@ import { BearerTokens } from '../../../lib/server/auth/tokens.js';
 import { type RoundStatus, roundStatusSchema } from '../../../lib/server/rounds/round-status.js';
 import type { Service } from '../../../lib/server/service.js';
 import { CollectedLog, eventually } from '../../agents/support/collected-log.js';
-import { ServedTestFleet, type TestAdapter } from '../../server/support/served-fleet.js';
+import { type ServedFleetOptions, ServedTestFleet } from '../../server/support/served-fleet.js';
 
 const quick = { pollMs: 300, wakeSpreadMs: 1, backoff: { firstDelayMs: 10, maxDelayMs: 50 } };
 const roundList = z.object({ rounds: z.array(z.object({ plan: z.string(), round: z.int() })) });
@@ -26,7 +26,7 @@ export class LiveFleet {
 
   private constructor(readonly fleet: ServedTestFleet) {}
 
-  static async start(clients: number, adapter?: TestAdapter): Promise<LiveFleet> {
+  static async start(clients: number, adapter?: ServedFleetOptions): Promise<LiveFleet> {
     const live = new LiveFleet(await ServedTestFleet.create(clients, adapter));
     await live.serve();
     live.#port = Number(new URL(live.address).port);

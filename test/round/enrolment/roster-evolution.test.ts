@@ -207,6 +207,22 @@ describe('the next roster', () => {
     expect(same).to.deep.equal({ ...roster, version: 8 });
   });
 
+  it('takes, replaces and withdraws gateways, and lists none where there is none', async () => {
+    const roster = numberedRoster();
+    const listed = evolveRoster(roster, one(other('gateway', 61, 'site-a')));
+    expect(listed.gateways).to.deep.equal([{ id: 'site-a', keys: numberedKeys(61) }]);
+    await expectRefusal('enrolment.already-enrolled', () =>
+      evolveRoster(listed, one(other('gateway', 62, 'site-a'))),
+    );
+    const replaced = evolveRoster(listed, one(other('gateway', 62, 'site-a'), true));
+    expect(replaced.gateways).to.deep.equal([{ id: 'site-a', keys: numberedKeys(62) }]);
+    expect(evolveRoster(listed, { withdrawGateways: ['site-a'] })).to.deep.equal({ ...roster, version: 9 });
+    await expectRefusal('roster.unknown-gateway', () =>
+      evolveRoster(listed, { withdrawGateways: ['site-b'] }),
+    );
+    await expectRefusal('enrolment.duplicate-key', () => evolveRoster(listed, one(client('r9', 61))));
+  });
+
   for (const [what, changes] of [
     ["another client's signing key", one(client('r9', 31))],
     ["a custodian's signing key", one(client('r9', 21))],

@@ -36,15 +36,20 @@ class Witness {
 
   watch(before: RoundState, event: RoundEvent, result: Step): void {
     const { state, outcome, effects } = result;
+    if (event.type === 'partial-sum-received') {
+      const updates = event.contributors.map((one) => one.fingerprint).sort();
+      this.partialSums.set(event.fingerprint, updates);
+    }
     this.phases.add(state.phase);
     this.#movesForward(before, state);
     this.#isConsistent(state);
     if (outcome === 'refused') this.#refusalChangesNothing(before, event, result);
     else this.#isIdempotent(state, event);
     if (outcome === 'repeated') expectSame(effects, []);
-    if (event.type === 'update-received' && outcome !== 'refused') {
-      const earlier = this.acknowledged.get(event.client) ?? new Set();
-      this.acknowledged.set(event.client, earlier.add(event.fingerprint));
+    if (outcome !== 'refused') {
+      for (const { client, fingerprint: sent } of sentBy(event)) {
+        this.acknowledged.set(client, (this.acknowledged.get(client) ?? new Set()).add(sent));
+      }
     }
     if (state.phase !== before.phase) expect(effects.map(({ type }) => type)).to.include('publish');
     expectAmong(effects, state);
@@ -66,7 +71,21 @@ class Witness {
     if (before.close !== undefined) expectSame(after.members, before.members);
   }
 
+  /** Each partial sum of which an update is in the set has all of its updates there: it cannot be taken apart. */
+  readonly partialSums = new Map<string, readonly string[]>();
+
+  #holdsWholePartialSums(state: RoundState): void {
+    const senders = sentUpdates(state);
+    for (const { update } of senders) {
+      const { partialSum } = update.via ?? {};
+      if (partialSum === undefined) continue;
+      const together = senders.filter((one) => one.update.via?.partialSum === partialSum);
+      expectSame(together.map((one) => one.update.fingerprint).sort(), this.partialSums.get(partialSum));
+    }
+  }
+
   #isConsistent(state: RoundState): void {
+    this.#holdsWholePartialSums(state);
     const { quorum, maxClients } = state.settings;
     expect(sentUpdates(state).length).to.be.at.most(maxClients);
     if (state.sealed !== undefined) expect(sentUpdates(state).length).to.be.at.least(quorum);
@@ -105,6 +124,11 @@ class Witness {
       }
     }
   }
+}
+
+function sentBy(event: RoundEvent): readonly { readonly client: string; readonly fingerprint: string }[] {
+  if (event.type === 'update-received') return [event];
+  return event.type === 'partial-sum-received' ? event.contributors : [];
 }
 
 function withoutNotes(state: RoundState) {

@@ -29,6 +29,8 @@ export interface Members {
   readonly owner: ReceivingMember;
   readonly coordinator: Member;
   readonly aggregator: Member;
+  /** Listed only where the rules of a roster list it. */
+  readonly gateway: Member;
   readonly clients: readonly ClientMember[];
   readonly custodians: readonly ReceivingMember[];
 }
@@ -76,6 +78,7 @@ async function makeMembers(options: MembersOptions): Promise<Members> {
     owner: await receiving('owner'),
     coordinator: member('coordinator'),
     aggregator: member('aggregator'),
+    gateway: member('gateway'),
     clients: numbered('client', options.clients).map((id) => ({
       ...member(id),
       prf: new SecretBytes(Uint8Array.from(seedOf(`${id} prf`))),

@@ -33,13 +33,12 @@ export interface PlannedFile {
   readonly path: string;
 }
 
-export interface TestAdapter {
-  readonly shapes: readonly TensorShape[];
-  readonly rank: number;
+export interface ServedFleetOptions {
+  /** Of the adapters; small ones unless told. */
+  readonly shapes?: readonly TensorShape[];
+  readonly rank?: number;
+  readonly gateways?: number;
 }
-
-/** What takes no time. */
-const SMALL_ADAPTER: TestAdapter = { shapes: SMALL_SHAPES, rank: RANK };
 
 export class ServedTestFleet {
   readonly directory: string;
@@ -51,12 +50,16 @@ export class ServedTestFleet {
     this.clients = clients;
   }
 
-  static async create(clients = 4, { shapes, rank }: TestAdapter = SMALL_ADAPTER): Promise<ServedTestFleet> {
+  static async create(
+    clients = 4,
+    { shapes = SMALL_SHAPES, rank = RANK, gateways = 0 }: ServedFleetOptions = {},
+  ): Promise<ServedTestFleet> {
     const directory = await temporaryDirectory();
     await createFleet({
       directory: join(directory, 'fleet'),
       name: 'acme',
       clients,
+      gateways,
       custodians: 4,
       threshold: 3,
       parameterSet: 'lwe-192',
@@ -91,12 +94,20 @@ export class ServedTestFleet {
     return this.at('adapters', this.clientId(number));
   }
 
-  role(name: 'owner' | 'coordinator' | 'aggregator' | `client-${number}` | `custodian-${number}`): string {
+  role(
+    name:
+      | 'owner'
+      | 'coordinator'
+      | 'aggregator'
+      | `gateway-${number}`
+      | `client-${number}`
+      | `custodian-${number}`,
+  ): string {
     const [kind, number] = name.split('-');
     if (number === undefined) return this.at('fleet', name);
     return kind === 'client'
       ? this.at('fleet/clients', this.clientId(Number(number)))
-      : this.at('fleet/custodians', name);
+      : this.at(`fleet/${kind}s`, name);
   }
 
   async start(options: Partial<ServiceOptions> = {}): Promise<Service> {

@@ -45,7 +45,11 @@ export function custodian(
   };
 }
 
-export function other(role: 'aggregator' | 'coordinator', number: number, id: string = role): EnrolmentBody {
+export function other(
+  role: 'aggregator' | 'coordinator' | 'gateway',
+  number: number,
+  id: string = role,
+): EnrolmentBody {
   return { fleet: 'acme', role, id, keys: numberedKeys(number) };
 }
 

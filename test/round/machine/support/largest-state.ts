@@ -80,6 +80,7 @@ function memberOf(client: string, i: number): RoundState['members'][number] {
       fingerprint: fingerprint(client),
       receivedAtMs: 253_402_300_000_000 + i * 777,
       stalenessRounds: 2 ** 40 - i,
+      via: { gateway: letters(`gateway ${i}`), partialSum: fingerprint(`partial sum ${i}`) },
       statistics: { gradientNormMean: 1 / (i + 3), gradientNormMax: Math.PI * i },
     },
     replaced: Array.from({ length: MAX_REPLACEMENTS }, (_, j) => fingerprint(`${i} ${j}`).slice(0, 16)),

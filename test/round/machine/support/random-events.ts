@@ -23,6 +23,7 @@ export interface Intent {
 
 const KINDS = [
   'receive',
+  'receive-partial-sum',
   'refuse-upload',
   'wait',
   'wait-a-little',
@@ -42,6 +43,7 @@ const KINDS = [
 
 const WEIGHTS: Readonly<Record<Intent['kind'], number>> = {
   receive: 24,
+  'receive-partial-sum': 8,
   'refuse-upload': 3,
   wait: 5,
   'wait-a-little': 4,
@@ -123,6 +125,8 @@ function eventOf(state: RoundState, { kind, pick, other }: Intent, atMs: number)
         fingerprint: fingerprint(`${name} ${other % 3}`),
         ...(other % 7 === 0 && { stalenessRounds: other % 6 }),
       };
+    case 'receive-partial-sum':
+      return partialSumOf(pick, other, atMs);
     case 'refuse-upload':
       return {
         type: 'update-refused',
@@ -203,4 +207,16 @@ function closeOf(state: RoundState, other: number, atMs: number): RoundEvent {
   const opened = other % 4 === 0 || accepted.length === 0 ? [fingerprint('stranger')] : accepted;
   const record = fingerprint(`record ${other % 3}`);
   return { type: 'closed', atMs, record, opened, set: digestOfSet(opened) };
+}
+
+/** Of one of two gateways, with the updates of some clients: of the same choice the same sum. */
+function partialSumOf(pick: number, other: number, atMs: number): RoundEvent {
+  const gateway = `gateway-${(pick % 2) + 1}`;
+  const chosen = clients(6).filter((_, i) => ((1 + (other % 63)) >> i) & 1);
+  const contributors = chosen.map((client, i) => ({
+    client,
+    fingerprint: fingerprint(`${client} ${(pick >> i) % 8 === 0 ? 1 : 0}`),
+  }));
+  const name = [gateway, ...contributors.map(({ fingerprint: one }) => one)].join(' ');
+  return { type: 'partial-sum-received', atMs, gateway, fingerprint: fingerprint(name), contributors };
 }
