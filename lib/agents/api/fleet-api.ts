@@ -1,7 +1,7 @@
 /** What agents ask of the service. Files are what containers are: whoever gets one verifies it. */
 import type { CustodyStatus } from '../../observability/custody-status.js';
 import type { OpeningReport } from '../../observability/opening-report.js';
-import type { WorkItem } from './work-items.js';
+import type { HalfCohort, WorkItem } from './work-items.js';
 
 export type UploadState = 'incomplete' | 'complete' | 'received' | 'accepted' | 'left-out' | 'replaced';
 
@@ -30,7 +30,7 @@ export interface FleetApi {
 
   plan(plan: string): Promise<Uint8Array>;
   putPlan(plan: string, file: Uint8Array): Promise<void>;
-  putCohort(cohort: string, clients: readonly string[]): Promise<void>;
+  putCohort(cohort: string, half: HalfCohort): Promise<void>;
   /** The latest ones, the newest first. */
   rounds(): Promise<readonly RoundSummary[]>;
 

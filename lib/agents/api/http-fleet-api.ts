@@ -9,7 +9,7 @@ import { bytesBody } from '../http/request-body.js';
 import { SignedClient, type SignedClientOptions } from '../http/signed-client.js';
 import { download } from './download.js';
 import type { FleetApi, RoundSummary, UploadProgress } from './fleet-api.js';
-import { fingerprintSchema, type WorkItem, workSchema } from './work-items.js';
+import { fingerprintSchema, type HalfCohort, type WorkItem, workSchema } from './work-items.js';
 
 const MAX_ROSTER_BYTES = 32 << 20;
 const MAX_PLAN_BYTES = 20 << 20;
@@ -86,8 +86,8 @@ export class HttpFleetApi implements FleetApi {
     await this.#client.putBytes(`/v1/rounds/${plan}/plan`, file, 'named-by-path', ignored, this.#options);
   }
 
-  async putCohort(cohort: string, clients: readonly string[]): Promise<void> {
-    await this.#client.sendJson('PUT', `/v1/cohorts/${cohort}`, { clients }, ignored, this.#options);
+  async putCohort(cohort: string, half: HalfCohort): Promise<void> {
+    await this.#client.sendJson('PUT', `/v1/cohorts/${cohort}`, half, ignored, this.#options);
   }
 
   async rounds(): Promise<readonly RoundSummary[]> {

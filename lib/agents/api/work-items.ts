@@ -1,6 +1,7 @@
 /** What `GET /v1/work` tells each role to do. */
 import { z } from 'zod';
 import { idSchema, roundSchema, unixMsSchema } from '../../package/messages/common.js';
+import { lineageSchema } from '../../round/machine/settings.js';
 
 /** Paths and file names are made of it. */
 export const fingerprintSchema = z
@@ -8,6 +9,10 @@ export const fingerprintSchema = z
   .regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
 
 const plan = fingerprintSchema;
+
+/** Of a round that one of its clients has spoilt: the cohort is set up with these, and keeps where it came from. */
+const halfCohortSchema = z.object({ clients: z.array(idSchema), lineage: lineageSchema });
+export type HalfCohort = z.infer<typeof halfCohortSchema>;
 
 const workItemSchema = z.discriminatedUnion('kind', [
   z.object({
@@ -39,7 +44,7 @@ const workItemSchema = z.discriminatedUnion('kind', [
     cohort: idSchema,
     round: roundSchema,
     notBeforeMs: unixMsSchema,
-    clients: z.array(idSchema).optional(),
+    half: halfCohortSchema.optional(),
   }),
   z.object({ kind: z.literal('suspend'), plan, clients: z.array(idSchema) }),
 ]);

@@ -120,9 +120,9 @@ export class OwnerAgent {
     const due = new Map(
       listed
         .filter(({ notBeforeMs }) => this.#now() >= notBeforeMs)
-        .map(({ policy, cohort, round, clients }) => [
+        .map(({ policy, cohort, round, half }) => [
           `${cohort} ${round}`,
-          { policy, cohort, round, ...(clients !== undefined && { clients }) },
+          { policy, cohort, round, ...(half !== undefined && { half }) },
         ]),
     );
     if (listed.length > 0) return [...due.values()];
@@ -136,7 +136,7 @@ export class OwnerAgent {
   }
 
   async #plan(round: RoundToPlan): Promise<void> {
-    const { policy, cohort, clients } = round;
+    const { policy, cohort, half } = round;
     if (await this.#isKnownToService(round)) return;
     const fields = { policy, cohort, round: round.round };
     const key = `plan ${policy} ${cohort} ${round.round}`;
@@ -150,7 +150,7 @@ export class OwnerAgent {
       const options = { ownerDirectory, coordinatorDirectory, rolePolicy, ...limits };
       const startMs = Date.now();
       const { plan, file } = await planOnce(this.plans, round, adapters, options, this.#now());
-      if (clients !== undefined) await api.putCohort(cohort, clients);
+      if (half !== undefined) await api.putCohort(cohort, half);
       await api.putPlan(plan, file);
       this.#tracing.span({ plan, name: 'plan', startMs, endMs: Date.now() });
       await this.rounds.record({ plan, policy, cohort, round: round.round });

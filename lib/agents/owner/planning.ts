@@ -13,6 +13,7 @@ import { joinFleet } from '../../round/enrolment/join-fleet.js';
 import { planRound } from '../../round/plan-round.js';
 import { type RolePolicyOptions, readRolePolicy } from '../../round/role-policy.js';
 import { RoundRecords } from '../../round/round-records.js';
+import type { HalfCohort } from '../api/work-items.js';
 import { rosterFingerprint } from '../roster-sync.js';
 import type { PlanningAdapters } from './adapters.js';
 
@@ -20,8 +21,8 @@ export interface RoundToPlan {
   readonly policy: string;
   readonly cohort: string;
   readonly round: number;
-  /** Of the cohort; all active ones, if absent. */
-  readonly clients?: readonly string[] | undefined;
+  /** Of a burnt round: the clients that the cohort has, and where it comes from; all active ones, if absent. */
+  readonly half?: HalfCohort | undefined;
 }
 
 export interface PlanningOptions {
@@ -95,7 +96,7 @@ async function followOwner({ ownerDirectory, coordinatorDirectory }: PlanningOpt
 }
 
 async function signPlan(
-  { policy: policyName, cohort, round, clients }: RoundToPlan,
+  { policy: policyName, cohort, round, half }: RoundToPlan,
   adapters: PlanningAdapters,
   options: PlanningOptions,
   nowMs: number,
@@ -106,7 +107,7 @@ async function signPlan(
   coordinator.close();
   const { roster } = coordinator;
   const active = roster.body.clients.filter(({ status }) => status === 'active').map(({ id }) => id);
-  const taking = clients === undefined ? active : active.filter((id) => clients.includes(id));
+  const taking = half === undefined ? active : active.filter((id) => half.clients.includes(id));
   const { body } = await planRound({
     roster,
     ...adapters,

@@ -122,7 +122,8 @@ describe('the owner’s agent', function () {
 
     it('waits for the time that the service names, and plans for the cohort that it names', async () => {
       const clients = [1, 2, 3].map((number) => fleet.clientId(number));
-      const next = { kind: 'plan', policy: 'balanced', cohort: 'all.1', round: 7, clients } as const;
+      const half = { clients, lineage: { root: 'all', depth: 1 } };
+      const next = { kind: 'plan', policy: 'balanced', cohort: 'all.1', round: 7, half } as const;
       service.items = [{ ...next, notBeforeMs: now + 1000 }];
       await stepsAfterRestart();
       expect(service.plans.size).to.equal(0);
@@ -131,7 +132,7 @@ describe('the owner’s agent', function () {
       const { plan, body } = await onlyPlan();
       expect(body).to.include({ cohort: 'all.1', round: 7 });
       expect(body.lwe.maxClients).to.equal(3);
-      expect(service.cohorts.get('all.1')).to.deep.equal(clients);
+      expect(service.cohorts.get('all.1')).to.deep.equal(half);
       service.listed = [{ plan, policy: 'balanced', cohort: 'all.1', round: 7 }];
       const before = service.count('putPlan');
       await stepsAfterRestart();

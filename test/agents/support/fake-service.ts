@@ -1,7 +1,7 @@
 /** The service's part of a round in memory: for what agents do when the service or the connection behaves in some way. */
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import type { FleetApi, RoundSummary, UploadProgress } from '../../../lib/agents/api/fleet-api.js';
-import type { WorkItem } from '../../../lib/agents/api/work-items.js';
+import type { HalfCohort, WorkItem } from '../../../lib/agents/api/work-items.js';
 import { ApiRefusedError } from '../../../lib/agents/http/api-errors.js';
 import { openRole } from '../../../lib/custody/role-directory.js';
 import { readTrustedPlan } from '../../../lib/custody/trusted-plan.js';
@@ -30,7 +30,7 @@ export class FakeService implements FleetApi {
   readonly refusals: { custodian: string; code: string; reason: string }[] = [];
   readonly closes = new Map<string, Uint8Array>();
   readonly enrolments: Uint8Array[] = [];
-  readonly cohorts = new Map<string, readonly string[]>();
+  readonly cohorts = new Map<string, HalfCohort>();
   readonly releases: number[] = [];
   readonly openings = new Map<string, OpeningReport>();
   readonly custodyStatuses: CustodyStatus[] = [];
@@ -76,9 +76,9 @@ export class FakeService implements FleetApi {
     this.plans.set(plan, file);
   }
 
-  async putCohort(cohort: string, clients: readonly string[]): Promise<void> {
+  async putCohort(cohort: string, half: HalfCohort): Promise<void> {
     this.#called('putCohort');
-    this.cohorts.set(cohort, clients);
+    this.cohorts.set(cohort, half);
   }
 
   async rounds(): Promise<readonly RoundSummary[]> {
