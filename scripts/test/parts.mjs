@@ -7,6 +7,7 @@
 const SECONDS = {
   cli: 56,
   integration: 58,
+  dashboard: 55,
   round: 37,
   custody: 21,
   native: 17,

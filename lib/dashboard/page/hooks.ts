@@ -43,12 +43,21 @@ export function usePlace(): Place {
   return place;
 }
 
+/** One clock for the whole page: a hundred ages are rendered together. */
+const ticking = new Set<() => void>();
+setInterval(() => {
+  for (const tick of ticking) tick();
+}, 1000);
+
 /** The time, for ages and deadlines that go on while nothing else happens. */
-export function useNow(everyMs = 1000): number {
+export function useNow(): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), everyMs);
-    return () => clearInterval(timer);
-  }, [everyMs]);
+    const tick = (): void => setNow(Date.now());
+    ticking.add(tick);
+    return () => {
+      ticking.delete(tick);
+    };
+  }, []);
   return now;
 }

@@ -43,6 +43,7 @@ export function FleetView() {
 function Fleet({ clients }: { readonly clients: readonly ClientView[] }) {
   const [query, setQuery] = useState<FleetQuery>(FIRST_QUERY);
   const page = useMemo(() => fleetPage(clients, query), [clients, query]);
+  const figures = useMemo(() => figuresOf(clients), [clients]);
   if (clients.length === 0) {
     return (
       <Notice
@@ -56,7 +57,7 @@ function Fleet({ clients }: { readonly clients: readonly ClientView[] }) {
   }
   return (
     <>
-      <Figures figures={figuresOf(clients)} />
+      <Figures figures={figures} />
       <Card
         title="Clients"
         aside={

@@ -1,4 +1,5 @@
 /** What each site has spent of its privacy budget, and what is left. */
+import { useMemo } from 'preact/hooks';
 import { formatNumber, formatPercent, plural } from '../../model/format.js';
 import { CLIENTS_PATH, recordsPath } from '../../model/paths.js';
 import { hashOf } from '../../model/place.js';
@@ -42,7 +43,7 @@ function Privacy(properties: {
   readonly subject: string | undefined;
 }) {
   const { clients, records, subject } = properties;
-  const budgets = siteBudgets(clients.clients, records);
+  const budgets = useMemo(() => siteBudgets(clients.clients, records), [clients, records]);
   const chosen = budgets.find(({ client }) => client === subject) ?? budgets[0];
   if (chosen === undefined) {
     return (
