@@ -20,6 +20,7 @@ import {
 interface FleetInitOptions extends PolicyFileOptions, WrapperOptions {
   readonly clients?: number;
   readonly custodians?: number;
+  readonly gateways: number;
   readonly members?: readonly string[];
   readonly threshold?: number;
   readonly params: ParameterSetName;
@@ -85,10 +86,10 @@ async function createHere(
   options: FleetInitOptions,
   clients: number,
 ): Promise<void> {
-  const { custodians = DEFAULT_CUSTODIANS, threshold = DEFAULT_THRESHOLD, name } = options;
+  const { custodians = DEFAULT_CUSTODIANS, threshold = DEFAULT_THRESHOLD, gateways, name } = options;
   const settings = await fleetSettings(directory, options, custodians, threshold);
   warnOfQuorum(out, settings.quorumFloor);
-  const fleet = await createFleet({ ...settings, clients, custodians });
+  const fleet = await createFleet({ ...settings, clients, custodians, gateways });
   out.result(
     {
       ...{ directory: resolve(directory), fleet: name, clients, custodians, threshold },
@@ -151,10 +152,12 @@ export function fleetInitCommand(command: Command, output: () => Output): Comman
         `to try out: custodians, made here (default: ${DEFAULT_CUSTODIANS})`,
         integerOption(1, 255),
       )
+      .option('--gateways <n>', "to try out: sites' gateways, made here", integerOption(0, 100), 0)
       .addOption(
         new Option('--members <files...>', 'the enrolments (.tge) of its members').conflicts([
           'clients',
           'custodians',
+          'gateways',
         ]),
       )
       .option(
