@@ -35,6 +35,7 @@ import { keysRewrapCommand } from './commands/keys-rewrap.js';
 import { keysRotateCommand } from './commands/keys-rotate.js';
 import { keysStateCommand } from './commands/keys-state.js';
 import { keysStatusCommand } from './commands/keys-status.js';
+import { metricsCommand } from './commands/metrics.js';
 import { openCommand } from './commands/open.js';
 import { ownerRunCommand } from './commands/owner-run.js';
 import { planCommand } from './commands/plan.js';
@@ -46,6 +47,7 @@ import { serverCommand } from './commands/server.js';
 import { serverTokenCreateCommand } from './commands/server-token-create.js';
 import { serverTokenListCommand } from './commands/server-token-list.js';
 import { serverTokenRevokeCommand } from './commands/server-token-revoke.js';
+import { statusCommand } from './commands/status.js';
 import { createOutput, jsonText, type Output } from './output.js';
 import { printableLines } from './printable.js';
 
@@ -133,6 +135,8 @@ function buildProgram(version: string): Command {
   add(token, 'list', serverTokenListCommand);
   add(token, 'revoke', serverTokenRevokeCommand);
   add(program, 'dashboard', dashboardCommand);
+  add(program, 'status', statusCommand);
+  add(program, 'metrics', metricsCommand);
   add(program, 'inspect', inspectCommand);
   add(program, 'doctor', doctorCommand);
   add(program, 'bench', benchCommand);
