@@ -16,8 +16,9 @@ const HOUR_MS = 3_600_000;
  * Connects, and makes what streams are missing.
  *
  * A server acknowledges what it has handed to its operating system, and syncs its files every two minutes unless
- * configured otherwise (`sync_interval: always`, nats-server 2.10 and later). What is acknowledged so survives the death of the
- * process; that it survives the power, three replicas on machines that do not fail together see to.
+ * configured otherwise (`sync_interval: always`, nats-server 2.10 and later). That survives neither the power nor, in
+ * nats-server 2.9.10 and with replicas as well, always the death of the process: now and then blobs that were acknowledged
+ * are gone after it (docs/soak.md). What reads the store takes a missing blob for one update's loss, and goes on.
  *
  * @throws ParameterError `store.bad-config`
  * @throws EnvironmentError `store.nats-packages`, `store.unavailable`, `store.failed`, `store.credentials`,
