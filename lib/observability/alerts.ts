@@ -23,6 +23,8 @@ export function alertsOf(record: TelemetryRecord): Alert[] {
       return roundAlerts(record);
     case 'custody':
       return custodyAlerts(record);
+    case 'rollout':
+      return rolloutAlerts(record);
     default:
       return [];
   }
@@ -49,6 +51,25 @@ function budgetAlerts(record: RecordOf<'privacy'>): Alert[] {
     client,
   } as const;
   return [alert(of, about)];
+}
+
+/** A person's own pause is no news to people. */
+function rolloutAlerts({ atMs, policy, release, phase, reason }: RecordOf<'rollout'>): Alert[] {
+  const about = `${policy}.${release.counter}`;
+  const of = { atMs, policy } as const;
+  const why = reason === undefined ? '' : ` (${reason})`;
+  const which = `The rollout of release ${release.counter} of ${policy}`;
+  if (phase === 'rolling-back') {
+    const message = `${which} goes back${why}: the owner has to sign the release, and robots to take it.`;
+    return [alert({ ...of, name: 'rollout-rolling-back', severity: 'critical', message }, about)];
+  }
+  if (phase === 'failed') {
+    const message = `${which} failed${why}.`;
+    return [alert({ ...of, name: 'rollout-failed', severity: 'critical', message }, about)];
+  }
+  if (phase !== 'paused' || reason === 'operator') return [];
+  const message = `${which} is paused${why}: somebody has to decide.`;
+  return [alert({ ...of, name: 'rollout-paused', severity: 'warning', message }, about)];
 }
 
 function roundAlerts(record: RecordOf<'round'>): Alert[] {

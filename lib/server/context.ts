@@ -5,7 +5,10 @@ import type { Store } from '../store/store.js';
 import { readAll } from './files/bodies.js';
 import { readStored } from './files/stored-file.js';
 import type { ServedFleet } from './fleet/fleet.js';
+import type { ReleaseOffers } from './releases/offers.js';
+import type { ReleaseBook } from './releases/release-book.js';
 import type { LastReports } from './reports/last-reports.js';
+import type { RolloutService } from './rollouts/rollout-service.js';
 import type { HealthBook } from './rounds/health-book.js';
 import type { RoundIndex } from './rounds/round-index.js';
 import type { RoundService } from './rounds/round-service.js';
@@ -13,6 +16,7 @@ import type { RoundConfig } from './rounds/round-settings.js';
 import { readFileRecord } from './rounds/stored-round.js';
 import type { UpdateIntake } from './rounds/update-intake.js';
 import type { Telemetry } from './telemetry/telemetry.js';
+import type { VerdictBook } from './verdicts/verdict-book.js';
 
 export interface ServerContext {
   readonly store: Store;
@@ -23,6 +27,10 @@ export interface ServerContext {
   readonly health: HealthBook;
   readonly reports: LastReports;
   readonly telemetry: Telemetry;
+  readonly releases: ReleaseBook;
+  readonly verdicts: VerdictBook;
+  readonly rollouts: RolloutService;
+  readonly offers: ReleaseOffers;
   readonly roundConfig: RoundConfig;
 }
 

@@ -19,7 +19,9 @@ import { type AppOptions, createApp } from './http/app.js';
 import type { App } from './http/app-type.js';
 import { DEFAULT_LIMITS } from './http/limits.js';
 import { DEFAULT_SHUTDOWN_MS, shutDown } from './http/shutdown.js';
+import type { ReleaseMode } from './releases/offers.js';
 import { LastReports } from './reports/last-reports.js';
+import { rolloutParts } from './rollouts/rollout-parts.js';
 import { HealthBook } from './rounds/health-book.js';
 import { collectGarbage, DEFAULT_RETENTION } from './rounds/retention.js';
 import { RoundIndex } from './rounds/round-index.js';
@@ -42,9 +44,11 @@ import { PARTIAL_SUM_ACCESS, registerPartialSumRoutes } from './routes/partial-s
 import { RECORD_ACCESS, registerRecordRoutes } from './routes/records.js';
 import { RELEASE_ACCESS, registerReleaseRoutes } from './routes/releases.js';
 import { REPORT_ACCESS, registerReportRoutes } from './routes/reports.js';
+import { ROLLOUT_ACCESS, registerRolloutRoutes } from './routes/rollouts.js';
 import { ROUND_ACCESS, registerRoundRoutes } from './routes/rounds.js';
 import { registerSchemaRoutes, SCHEMA_ACCESS } from './routes/schemas.js';
 import { registerUpdateRoutes, UPDATE_ACCESS } from './routes/updates.js';
+import { registerVerdictRoutes, VERDICT_ACCESS } from './routes/verdicts.js';
 import { registerWorkRoutes, WORK_ACCESS } from './routes/work.js';
 import { changeJson, decodeJson } from './state/json-state.js';
 import { ROSTER_KEY, ROSTER_PREFIX } from './state/keys.js';
@@ -64,6 +68,7 @@ export interface ServiceOptions extends Omit<AppOptions, 'access' | 'directory' 
   readonly environment?: Environment;
   /** The dashboard, at `/`; absent: none is served. */
   readonly page?: ServedPage | undefined;
+  readonly releases?: ReleaseMode | undefined;
   readonly host: string;
   readonly port: number;
 }
@@ -87,6 +92,8 @@ export const SERVICE_ACCESS = {
   ...CUSTODY_ACCESS,
   ...METRICS_ACCESS,
   ...SCHEMA_ACCESS,
+  ...VERDICT_ACCESS,
+  ...ROLLOUT_ACCESS,
 };
 
 /** Several servers may sweep at once; it does no harm. */
@@ -125,6 +132,7 @@ export class Service {
       recordsDirectory,
       environment = {},
       page,
+      releases: releaseMode,
       host,
       port,
       ...appOptions
@@ -157,10 +165,16 @@ export class Service {
       const intake = new UpdateIntake(store, policy);
       const index = new RoundIndex(store.state, (plan) => rounds.load(plan));
       const reports = new LastReports(store.state);
-      const parts = { store, fleet, rounds, index, intake, health, reports, telemetry };
-      const context: ServerContext = { ...parts, roundConfig };
       const directories = await SumDirectories.of(aggregator);
       await directories.removeLeftovers();
+      const parts = rolloutParts({
+        ...{ store, fleet, onError, mode: releaseMode },
+        onChange: (before, after) => telemetry.rolloutChanged(before, after),
+        onAlert: (policyName, alert) => app.log.warn({ policy: policyName, ...alert }, 'rollout alert'),
+      });
+      const context: ServerContext = {
+        ...{ store, fleet, rounds, index, intake, health, reports, telemetry, roundConfig, ...parts },
+      };
       const worker = new SumWorker({
         store,
         rounds,
@@ -200,6 +214,8 @@ export class Service {
       registerCustodyRoutes(app, context);
       registerMetricsRoutes(app, context);
       registerSchemaRoutes(app);
+      registerVerdictRoutes(app, context);
+      registerRolloutRoutes(app, context);
       const { metrics } = telemetry;
       const metricsExport = await metricsExportFrom(
         environment,
@@ -213,6 +229,7 @@ export class Service {
       service.#followRoster(onError);
       telemetry.start();
       await rounds.resume();
+      await context.rollouts.resume();
       worker.start();
       service.#collect(retention ?? DEFAULT_RETENTION, onError);
       service.#resume(onError);
@@ -242,6 +259,7 @@ export class Service {
     await this.context.rounds.close();
     await this.metricsExport?.close();
     await this.context.telemetry.close();
+    await this.context.rollouts.close();
     await this.context.store.close();
     return finished;
   }
@@ -281,6 +299,7 @@ export class Service {
   #resume(onError: (error: unknown) => void): void {
     this.#resuming = setInterval(() => {
       this.context.rounds.resume().catch(onError);
+      this.context.rollouts.resume().catch(onError);
     }, RESUME_INTERVAL_MS);
     this.#resuming.unref();
   }

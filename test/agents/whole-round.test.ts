@@ -27,6 +27,8 @@ const roundList = z.object({ rounds: z.array(z.object({ plan: z.string(), round:
 const DEADLINE_MS = 8000;
 const HOUR_MS = 3_600_000;
 const LATE_ROBOT = 4;
+/** It is rounds that are looked at here, one after the other: releases are rolled out in `rollout.test.ts`. */
+const AT_ONCE = { releases: 'immediate' } as const;
 
 describe('rounds through the agents of robots, custodians and owner', function () {
   this.timeout(180_000);
@@ -121,7 +123,7 @@ describe('rounds through the agents of robots, custodians and owner', function (
     for (const role of ['client', 'custodian', 'owner'] as const) {
       tracing.set(role, await tracingFrom(collector.environment, { role, version: '0.0.0' }));
     }
-    const service = await fleet.start({ environment: collector.environment });
+    const service = await fleet.start({ ...AT_ONCE, environment: collector.environment });
     server = service.address;
     port = Number(new URL(server).port);
     for (const number of [1, 2, 3, 4]) {
@@ -152,7 +154,7 @@ describe('rounds through the agents of robots, custodians and owner', function (
       ...robots,
     ]);
     await fleet.stop();
-    await fleet.start({ port, environment: collector.environment });
+    await fleet.start({ ...AT_ONCE, port, environment: collector.environment });
     await eventually(
       'a release at the robots',
       () => [1, 2, 3].every((n) => existsSync(releasesOf(n))),

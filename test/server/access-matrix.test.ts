@@ -47,6 +47,17 @@ const EXPECTED: Readonly<Record<string, readonly Role[] | 'anybody'>> = {
   'GET /v1/releases/latest': ['client', 'owner'],
   'GET /v1/releases/:counter': ['client', 'owner'],
   'PUT /v1/clients/:client/reports/:sequence': ['client'],
+  'PUT /v1/verdicts/:fingerprint': ['owner'],
+  'GET /v1/verdicts/:fingerprint': ['client', 'owner', 'operator', 'viewer'],
+  'GET /v1/verdicts': ['owner', 'operator', 'viewer'],
+  'POST /v1/rollouts': ['owner', 'operator'],
+  'GET /v1/rollouts': ['owner', 'operator', 'viewer'],
+  'GET /v1/rollouts/:rollout': ['owner', 'operator', 'viewer'],
+  'POST /v1/rollouts/:rollout/pause': ['owner', 'operator'],
+  'POST /v1/rollouts/:rollout/resume': ['owner', 'operator'],
+  'POST /v1/rollouts/:rollout/promote': ['owner', 'operator'],
+  'POST /v1/rollouts/:rollout/abort': ['owner', 'operator'],
+  'POST /v1/rollouts/:rollout/rollback': ['owner', 'operator'],
   'GET /v1/clients': ['owner', 'operator', 'viewer'],
   'GET /v1/records': ['owner', 'operator', 'viewer'],
   'GET /v1/custody': ['owner', 'operator', 'viewer'],
@@ -74,6 +85,7 @@ function pathOf(route: string): string {
     .replace(':counter', '7')
     .replace(':schema', 'record')
     .replace(':chunk', '0')
+    .replace(':rollout', '7')
     .replace(':client', 'client-01')
     .replace(':sequence', '0');
 }

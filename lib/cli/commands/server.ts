@@ -7,6 +7,7 @@ import { ROSTER_FILE } from '../../custody/role-directory.js';
 import { openPage } from '../../dashboard/page-files.js';
 import { LOG_LEVELS, type LogLevel, logLevelIn } from '../../policy/environment.js';
 import { readRolePolicy } from '../../round/role-policy.js';
+import { DEFAULT_RELEASE_MODE, RELEASE_MODES, type ReleaseMode } from '../../server/releases/offers.js';
 import { DEFAULT_RETENTION } from '../../server/rounds/retention.js';
 import { Service } from '../../server/service.js';
 import { type MissingPart, startUnconfigured } from '../../server/unconfigured.js';
@@ -30,6 +31,7 @@ interface ServerOptions extends ServerDataOptions {
   readonly keepRounds: number;
   readonly keepUnusedHours: number;
   readonly records?: string;
+  readonly releases: ReleaseMode;
   readonly logLevel?: LogLevel;
   readonly try: boolean;
   readonly once: boolean;
@@ -86,6 +88,14 @@ export function serverCommand(command: Command, output: () => Output): Command {
         .choices(['replace', 'refuse'])
         .default('replace'),
     )
+    .addOption(
+      new Option(
+        '--releases <how>',
+        'who is served a newer release: whom its rollout offers it, or the whole fleet at once, unmeasured',
+      )
+        .choices([...RELEASE_MODES])
+        .default(DEFAULT_RELEASE_MODE),
+    )
     .option('--answer-hours <h>', 'how long custodians have to answer', integerOption(1, 8760))
     .option(
       '--keep-rounds <n>',
@@ -137,6 +147,7 @@ export function serverCommand(command: Command, output: () => Output): Command {
         aggregator,
         policy,
         page,
+        releases: options.releases,
         host,
         port,
         version: packageVersion(),

@@ -42,4 +42,7 @@ export const chunkParams = z.strictObject({ ...updateParams.shape, chunk: chunkI
 export const answerParams = z.strictObject({ plan: fingerprintParam, custodian: idParam });
 export const custodianParams = z.strictObject({ custodian: idParam });
 export const releaseParams = z.strictObject({ counter: counterParam });
+export const verdictParams = z.strictObject({ fingerprint: fingerprintParam });
+/** A rollout has the counter of its release. */
+export const rolloutParams = z.strictObject({ rollout: counterParam });
 export const reportParams = z.strictObject({ client: idParam, sequence: sequenceParam });

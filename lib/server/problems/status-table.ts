@@ -19,6 +19,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'request.malformed': 400,
   'auth.forbidden': 403,
   'auth.not-yours': 403,
+  'release.not-offered': 403,
   'roster.client-revoked': 403,
   'roster.client-suspended': 403,
   'roster.not-this-key': 403,
@@ -26,6 +27,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'roster.unknown-client': 403,
   'roster.unknown-custodian': 403,
   'request.not-found': 404,
+  'rollout.unknown': 404,
   'round.unknown': 404,
   'token.unknown': 404,
   'request.timeout': 408,
@@ -66,7 +68,12 @@ const OWN_AREAS = new Set([
   'usage',
   'wrapper',
 ]);
-const OWN_CODES = new Set(['roster.pin-corrupt']);
+const OWN_CODES = new Set([
+  'rollout.bad-history',
+  'rollout.bad-record',
+  'rollout.bad-state',
+  'roster.pin-corrupt',
+]);
 
 function statusOfClass(error: TensorGuardError): number {
   if (error instanceof FormatError) return 400;

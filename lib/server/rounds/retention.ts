@@ -9,17 +9,18 @@ import type { StateStore } from '../../store/store.js';
 import type { ServerContext } from '../context.js';
 import { storedFileSchema } from '../files/stored-file.js';
 import { listJson } from '../state/json-state.js';
-import { ENROLMENT_PREFIX, RELEASE_PREFIX, ROSTER_PREFIX } from '../state/keys.js';
+import { ENROLMENT_PREFIX, RELEASE_PREFIX, ROSTER_PREFIX, VERDICT_PREFIX } from '../state/keys.js';
 import { keyOf, readFileRecord } from './stored-round.js';
 
 export const DEFAULT_RETENTION: RetentionPolicy = { closedRounds: 3, graceMs: 24 * 3_600_000 };
 
 const anyFileSchema = z.looseObject({ file: storedFileSchema });
 
-/** What is no round's, or not yet: the roster, enrolments, releases, plans whose round nobody has opened. */
+/** What is no round's, or not yet: the roster, enrolments, releases, verdicts, plans whose round nobody has opened. */
 async function othersBlobs(state: StateStore): Promise<RoundBlobs> {
   const records: string[] = [];
-  for (const prefix of [ROSTER_PREFIX, ENROLMENT_PREFIX, RELEASE_PREFIX, keyOf('plan')]) {
+  const prefixes = [ROSTER_PREFIX, ENROLMENT_PREFIX, RELEASE_PREFIX, VERDICT_PREFIX, keyOf('plan')];
+  for (const prefix of prefixes) {
     for await (const { value } of listJson(state, anyFileSchema, prefix)) {
       records.push(...value.file.map(({ digest }) => digest));
     }

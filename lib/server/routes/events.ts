@@ -1,6 +1,6 @@
 /**
- * Live events (server-sent, WHATWG HTML section 9.2): what changes about rounds, resumable by the store's revisions; and records,
- * for people alone: whatever agents hear makes them look for work, and robots leave records all the time.
+ * Live events (server-sent, WHATWG HTML section 9.2): what changes about rounds and rollouts, resumable by the store's revisions;
+ * and records, for people alone: whatever agents hear makes them look for work, and robots leave records all the time.
  */
 import { Readable } from 'node:stream';
 import { recordSchema } from '../../observability/records.js';
@@ -13,10 +13,12 @@ import type { App } from '../http/app-type.js';
 import { EventStreams } from '../http/event-streams.js';
 import { actorOf } from '../http/gatekeeper.js';
 import type { ServerLimits } from '../http/limits.js';
+import { decodePolicyRollouts } from '../rollouts/policy-rollouts.js';
+import { rolloutSummary } from '../rollouts/rollout-status.js';
 import { roundSummary } from '../rounds/round-status.js';
 import { keyOf } from '../rounds/stored-round.js';
 import { decodeJson } from '../state/json-state.js';
-import { RECORD_PREFIX } from '../state/keys.js';
+import { RECORD_PREFIX, ROLLOUT_PREFIX } from '../state/keys.js';
 
 export const EVENT_ACCESS: AccessTable = {
   'GET /v1/events': { allow: ['client', 'gateway', 'custodian', 'owner', 'operator', 'viewer'] },
@@ -38,13 +40,17 @@ class EventTexts {
   of({ key, value, revision }: StateChange & { readonly value: Uint8Array }): string {
     const known = this.#texts.get(revision);
     if (known !== undefined) return known;
-    const text = key.startsWith(`${RECORD_PREFIX}.`)
-      ? recordEvent(key, value)
-      : `id: ${revision}\nevent: round\ndata: ${roundData(key, value)}\n\n`;
+    const text = textOf(key, value, revision);
     if (this.#texts.size >= MAX_KEPT_EVENTS) this.#texts.delete(this.#texts.keys().next().value as number);
     this.#texts.set(revision, text);
     return text;
   }
+}
+
+function textOf(key: string, value: Uint8Array, revision: number): string {
+  if (key.startsWith(`${RECORD_PREFIX}.`)) return recordEvent(key, value);
+  if (key.startsWith(`${ROLLOUT_PREFIX}.`)) return rolloutEvent(value);
+  return `id: ${revision}\nevent: round\ndata: ${roundData(key, value)}\n\n`;
 }
 
 function roundData(key: string, value: Uint8Array): string {
@@ -57,6 +63,12 @@ function recordEvent(key: string, value: Uint8Array): string {
   return `event: record\ndata: ${JSON.stringify(decodeJson(recordSchema, key, value))}\n\n`;
 }
 
+/** Without an id for the same reason; nothing, where a policy has its first release and no rollout yet. */
+function rolloutEvent(value: Uint8Array): string {
+  const { latest } = decodePolicyRollouts(value);
+  return latest === undefined ? '' : `event: rollout\ndata: ${JSON.stringify(rolloutSummary(latest))}\n\n`;
+}
+
 export function registerEventRoutes(app: App, { store }: ServerContext, limits: ServerLimits): void {
   const texts = new EventTexts();
   const streams = new EventStreams(limits);
@@ -64,7 +76,7 @@ export function registerEventRoutes(app: App, { store }: ServerContext, limits: 
     '/v1/events',
     {
       schema: {
-        summary: 'Changes of rounds, and records for people, as they happen (text/event-stream)',
+        summary: 'Changes of rounds and rollouts, and records for people, as they happen (text/event-stream)',
         tags: ['rounds'],
       },
     },
@@ -89,7 +101,8 @@ export function registerEventRoutes(app: App, { store }: ServerContext, limits: 
 
 /** The prefixes of what a caller is told. */
 function watchedBy({ kind }: Actor): readonly string[] {
-  return kind === 'person' ? [keyOf('round'), RECORD_PREFIX] : [keyOf('round')];
+  const forAll = [keyOf('round'), ROLLOUT_PREFIX];
+  return kind === 'person' ? [...forAll, RECORD_PREFIX] : forAll;
 }
 
 interface Start {
@@ -142,7 +155,8 @@ async function* events(
     if (result.done === true) return;
     next = changes.next();
     const { key, value, revision } = result.value;
-    if (value !== undefined) yield texts.of({ key, value, revision });
+    const text = value === undefined ? '' : texts.of({ key, value, revision });
+    if (text !== '') yield text;
   }
 }
 

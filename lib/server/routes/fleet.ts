@@ -38,7 +38,7 @@ const enrolmentParams = z.strictObject({ enrolment: z.string().regex(/^[0-9a-f]{
 const rosterSchema = z.object({ version: z.int(), fingerprint: z.string() });
 
 export function registerFleetRoutes(app: App, context: ServerContext): void {
-  const { store, fleet } = context;
+  const { store, fleet, rollouts } = context;
   const requests = new EnrolmentRequests(store.state, () => fleet.roster.body);
 
   app.get(
@@ -66,6 +66,7 @@ export function registerFleetRoutes(app: App, context: ServerContext): void {
         atMs: Date.now(),
       };
       await changeJson(store.state, fileRecordSchema, ROSTER_KEY, () => record);
+      for (const policy of await rollouts.policies()) await rollouts.catchUp(policy);
       return { version: body.version, fingerprint: hex(fingerprint) };
     },
   );

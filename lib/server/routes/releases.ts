@@ -7,10 +7,10 @@ import type { ServerContext } from '../context.js';
 import { declaredBytes, sendStored, streamOf } from '../files/bodies.js';
 import { storeVerified } from '../files/verified-file.js';
 import type { App } from '../http/app-type.js';
+import { actorOf } from '../http/gatekeeper.js';
 import { idParam, releaseParams } from '../http/params.js';
-import { type FileRecord, fileRecordSchema } from '../rounds/stored-round.js';
-import { createJson, listJson, readJson } from '../state/json-state.js';
-import { RELEASE_PREFIX } from '../state/keys.js';
+import { type ReleaseRecord, releaseKey, releaseRecordSchema } from '../releases/release-book.js';
+import { createJson, readJson } from '../state/json-state.js';
 import { requireFound } from './found.js';
 
 export const RELEASE_ACCESS: AccessTable = {
@@ -23,13 +23,6 @@ export const RELEASE_ACCESS: AccessTable = {
 const MAX_RELEASE_BYTES = 2 ** 32;
 /** The list of recipients is in the header. */
 const MAX_RELEASE_ENVELOPE_BYTES = 17 << 20;
-
-const releaseRecordSchema = fileRecordSchema.extend({
-  counter: z.int(),
-  policy: z.string(),
-  plan: z.string().optional(),
-});
-type ReleaseRecord = z.infer<typeof releaseRecordSchema>;
 
 const releaseSchema = z.object({
   counter: z.int(),
@@ -47,7 +40,7 @@ function shown({ file: _, ...record }: ReleaseRecord): z.infer<typeof releaseSch
 }
 
 export function registerReleaseRoutes(app: App, context: ServerContext): void {
-  const { store, fleet, rounds } = context;
+  const { store, fleet, rounds, releases, rollouts, offers } = context;
 
   app.put(
     '/v1/releases/:counter',
@@ -88,7 +81,9 @@ export function registerReleaseRoutes(app: App, context: ServerContext): void {
         policy,
         ...(round !== undefined && { plan: hex(round.plan) }),
       };
-      const key = `${RELEASE_PREFIX}.${counter}`;
+      // Of what there is before this one, where the store is from before there were histories.
+      await offers.begin(policy);
+      const key = releaseKey(counter);
       if (!(await createJson(store.state, key, record))) {
         const earlier = await readJson(store.state, releaseRecordSchema, key);
         if (earlier?.value.fingerprint !== record.fingerprint) {
@@ -102,17 +97,12 @@ export function registerReleaseRoutes(app: App, context: ServerContext): void {
           if (!(error instanceof RefusedError)) throw error;
         });
       }
+      await offers.begin(policy);
+      // A rollback's, for which a rollout waits.
+      await rollouts.catchUp(policy);
       return reply.code(201).send(shown(record));
     },
   );
-
-  async function releases(policy?: string): Promise<ReleaseRecord[]> {
-    const found: ReleaseRecord[] = [];
-    for await (const { value } of listJson(store.state, releaseRecordSchema, RELEASE_PREFIX)) {
-      if (policy === undefined || value.policy === policy) found.push(value);
-    }
-    return found.sort((a, b) => b.counter - a.counter);
-  }
 
   app.get(
     '/v1/releases',
@@ -124,15 +114,25 @@ export function registerReleaseRoutes(app: App, context: ServerContext): void {
         response: { 200: releaseListSchema },
       },
     },
-    async ({ query }) => ({ releases: (await releases(query.policy)).map(shown) }),
+    async ({ query }) => ({ releases: (await releases.list(query.policy)).map(shown) }),
   );
 
   app.get(
     '/v1/releases/latest',
-    { schema: { summary: 'The newest release', tags: ['releases'], querystring: latestQuery } },
+    {
+      schema: {
+        summary:
+          'The release that the caller is to have: of a client, what the rollout offers it; otherwise the newest',
+        tags: ['releases'],
+        querystring: latestQuery,
+      },
+    },
     async (request, reply) => {
-      const [newest] = await releases(request.query.policy);
-      return sendStored(request, reply, store.blobs, requireFound<FileRecord>(newest, 'release'));
+      const { role, id } = actorOf(request);
+      const { policy } = request.query;
+      const record =
+        role === 'client' ? await offers.releaseFor(id, policy) : (await releases.list(policy))[0];
+      return sendStored(request, reply, store.blobs, requireFound(record, 'release'));
     },
   );
 
@@ -140,12 +140,10 @@ export function registerReleaseRoutes(app: App, context: ServerContext): void {
     '/v1/releases/:counter',
     { schema: { summary: 'A release', tags: ['releases'], params: releaseParams } },
     async (request, reply) => {
-      const record = await readJson(
-        store.state,
-        releaseRecordSchema,
-        `${RELEASE_PREFIX}.${request.params.counter}`,
-      );
-      return sendStored(request, reply, store.blobs, requireFound(record, 'release').value);
+      const record = requireFound(await releases.find(request.params.counter), 'release');
+      const { role, id } = actorOf(request);
+      if (role === 'client') await offers.requireOffered(id, record);
+      return sendStored(request, reply, store.blobs, record);
     },
   );
 }

@@ -6,6 +6,7 @@ import { type AccessTable, requireOwnId } from '../auth/access.js';
 import type { ServerContext } from '../context.js';
 import type { App } from '../http/app-type.js';
 import { reportParams } from '../http/params.js';
+import { feedReport } from '../rollouts/report-feed.js';
 
 export const REPORT_ACCESS: AccessTable = {
   'PUT /v1/clients/:client/reports/:sequence': { allow: ['client'] },
@@ -20,7 +21,7 @@ function requireNamedByPath(report: RobotReport, path: { client: string; sequenc
   throw new RefusedError('report.other-name', 'The report has another client or number than the path names.');
 }
 
-export function registerReportRoutes(app: App, { reports, telemetry }: ServerContext): void {
+export function registerReportRoutes(app: App, { reports, rollouts, telemetry }: ServerContext): void {
   app.put(
     '/v1/clients/:client/reports/:sequence',
     {
@@ -38,8 +39,10 @@ export function registerReportRoutes(app: App, { reports, telemetry }: ServerCon
       requireOwnId(actor, 'client', params.client);
       requireNamedByPath(body, params);
       if (await reports.isNew(body)) {
+        const nowMs = Date.now();
         const before = await reports.of(body.client);
-        await reports.keep(body, Date.now());
+        await feedReport(rollouts, body, nowMs);
+        await reports.keep(body, nowMs);
         telemetry.reported(body, before?.report);
       }
       return { sequence: body.sequence };

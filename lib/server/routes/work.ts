@@ -1,5 +1,6 @@
 /** What the caller has to do now: agents ask for this, and for nothing else, to find out. */
 import { z } from 'zod';
+import { outstandingEffects as outstandingRolloutEffects } from '../../rollout/status.js';
 import { outstandingEffects } from '../../round/machine/effects.js';
 import { lineageSchema } from '../../round/machine/settings.js';
 import { type RoundState, sentUpdates } from '../../round/machine/state.js';
@@ -50,6 +51,16 @@ export const workItemSchema = z.discriminatedUnion('kind', [
       .describe('Of a burnt round: set the cohort up first (PUT /v1/cohorts)'),
   }),
   z.object({ kind: z.literal('suspend'), plan, clients: z.array(z.string()) }),
+  z
+    .object({
+      kind: z.literal('rollback'),
+      policy: z.string(),
+      bad: z.int().describe('Counter of the release that is rolled back'),
+      to: z.int().describe('Counter of the release to go back to'),
+      adapterFingerprint: z.string().describe('Of the adapter that comes back'),
+      withdrawn: z.array(z.string()).describe('Adapters to withdraw, at least'),
+    })
+    .describe('Sign a release that goes back, and publish it'),
 ]);
 export type WorkItem = z.infer<typeof workItemSchema>;
 
@@ -110,7 +121,30 @@ function ownerWork(name: string, state: RoundState, isNewest: boolean): WorkItem
   return items;
 }
 
-async function workOf({ index }: ServerContext, actor: Actor): Promise<WorkItem[]> {
+/** Releases that go back, for which robots wait that run what was withdrawn. */
+async function rollbackWork(rollouts: ServerContext['rollouts']): Promise<WorkItem[]> {
+  const items: WorkItem[] = [];
+  for (const policy of await rollouts.policies()) {
+    const latest = (await rollouts.read(policy))?.latest;
+    for (const effect of latest === undefined ? [] : outstandingRolloutEffects(latest)) {
+      if (latest === undefined || effect.type !== 'request-rollback-release') continue;
+      const { release, previous } = latest.plan;
+      const { adapterFingerprint } = previous;
+      const withdrawn = [...effect.withdrawn];
+      items.push({
+        kind: 'rollback',
+        policy,
+        bad: release.counter,
+        to: effect.to,
+        adapterFingerprint,
+        withdrawn,
+      });
+    }
+  }
+  return items;
+}
+
+async function workOf({ index, rollouts }: ServerContext, actor: Actor): Promise<WorkItem[]> {
   await index.refresh();
   const current = index.current();
   const rounds = current.map(({ plan: name, state, isNewest }) => ({
@@ -124,7 +158,8 @@ async function workOf({ index }: ServerContext, actor: Actor): Promise<WorkItem[
       rounds.push({ opensAtMs, items: [{ kind: 'closed', plan: name }] });
     }
   }
-  return rounds.sort((a, b) => b.opensAtMs - a.opensAtMs).flatMap(({ items }) => items);
+  const urgent = actor.role === 'owner' ? await rollbackWork(rollouts) : [];
+  return [...urgent, ...rounds.sort((a, b) => b.opensAtMs - a.opensAtMs).flatMap(({ items }) => items)];
 }
 
 /** Of a round that is not closed. */

@@ -7,6 +7,7 @@ import { RECORD_SCHEMA_VERSION, type RoundOfRecord } from '../../observability/r
 import { privacyRecordOf, ReportDigest } from '../../observability/report-digest.js';
 import type { RobotReport } from '../../observability/robot-report.js';
 import { NO_TRACING, type RoundTracing } from '../../observability/tracing.js';
+import type { RolloutState } from '../../rollout/state.js';
 import { hasEnded } from '../../round/machine/phases.js';
 import { type RoundState, sentUpdates } from '../../round/machine/state.js';
 import type { StateStore } from '../../store/store.js';
@@ -14,6 +15,7 @@ import { CustodyBook } from './custody-book.js';
 import { LastSeen } from './last-seen.js';
 import { RecordBook } from './record-book.js';
 import { Recorder } from './recorder.js';
+import { rolloutRecord } from './rollout-records.js';
 import {
   openingLatency,
   roundRecord,
@@ -90,6 +92,11 @@ export class Telemetry {
         after.phase === 'failed' ? (after.failure?.code ?? 'failed') : after.phase,
       );
     }
+  }
+
+  rolloutChanged(before: RolloutState | undefined, after: RolloutState): void {
+    const record = rolloutRecord(before, after, this.#now());
+    if (record !== undefined) this.recorder.put(record);
   }
 
   summed(summed: Summed): void {

@@ -3,6 +3,7 @@ import { signRequest } from '../../../lib/agents/http/request-signer.js';
 import { openKeyStore } from '../../../lib/custody/role-directory.js';
 import type { LocalSigningKey } from '../../../lib/package/signing-key.js';
 import { DEFAULT_LIMITS } from '../../../lib/server/http/limits.js';
+import { PREVIOUS, testPlan, VERDICT } from '../../rollout/support/rollout-driver.js';
 import { newRound } from '../support/rounds.js';
 import { ServedTestFleet } from '../support/served-fleet.js';
 
@@ -29,7 +30,7 @@ class Listener {
 
   async next(): Promise<Event> {
     for (;;) {
-      const found = /id: (\d+)\nevent: (\S+)\ndata: (.*)\n\n/.exec(this.#text);
+      const found = /(?:id: (\d+)\n)?event: (\S+)\ndata: (.*)\n\n/.exec(this.#text);
       if (found !== null) {
         this.#text = this.#text.slice(found.index + found[0].length);
         return { id: Number(found[1]), event: found[2] as string, data: JSON.parse(found[3] as string) };
@@ -105,6 +106,32 @@ describe('live events', function () {
     expect(event).to.equal('round');
     expect(data).to.include({ plan, phase: 'planned', received: 0 });
     await listener.close();
+  });
+
+  it('tell of a rollout as it changes, and again whom it was told to before its last event of a round', async () => {
+    await createRound();
+    const listener = await listen();
+    const { id: begun } = await listener.next();
+    const { rollouts } = fleet.service.context;
+    const policy = 'pick-and-place';
+    await rollouts.begin(policy, PREVIOUS);
+    const plan = testPlan(3, { clients: [1, 2, 3].map((number) => fleet.clientId(number)), policy });
+    const verdict = { outcome: 'passed', verdict: VERDICT } as const;
+    await rollouts.start(policy, { plan, atMs: Date.now(), supersede: false, verdict });
+    const { event, data } = await listener.next();
+    expect(event).to.equal('rollout');
+    expect(data).to.deep.include({ rollout: 2, policy, phase: 'canary', step: { index: 0, percent: 10 } });
+    expect(data['clients']).to.deep.equal({ enrolled: 3, offered: 1, asExpected: 0 });
+    await rollouts.command(policy, 2, { type: 'pause', atMs: Date.now() });
+    let paused = await listener.next();
+    // That an alert was told of is a change of its own.
+    while (paused.data['phase'] === 'canary') paused = await listener.next();
+    expect(paused.data).to.include({ phase: 'paused', reason: 'operator' });
+    await listener.close();
+    const again = await listen(begun);
+    await again.next();
+    expect((await again.next()).data).to.include({ rollout: 2, phase: 'paused' });
+    await again.close();
   });
 
   it('go on after the last one that a listener names', async () => {
