@@ -297,6 +297,12 @@ describe('keys', function () {
         code: 'break-glass.directory-not-empty',
       },
       {
+        what: 'other officers, to whom the present ones have not agreed',
+        args: init('--officers', 'alan,kurt', '--threshold', '2', '--out', 'x'),
+        exitCode: 1,
+        code: 'break-glass.consent-needed',
+      },
+      {
         what: 'no name',
         args: init('--officers', 'ada,', '--threshold', '2', '--out', 'x'),
         exitCode: 2,
@@ -316,6 +322,19 @@ describe('keys', function () {
       },
       { what: 'no such share', args: close('7', 'nowhere'), exitCode: 1, code: 'break-glass.share-missing' },
     ]);
+    const [others] = await run(
+      init(
+        '--officers',
+        'alan,kurt',
+        '--threshold',
+        '2',
+        '--out',
+        'others',
+        '--present-shares',
+        ...files.slice(1),
+      ),
+    );
+    expect(others).to.deep.include({ officers: ['alan', 'kurt'] });
     expect(await stateOf('kem-1')).to.equal('active');
   });
 });

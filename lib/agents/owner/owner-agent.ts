@@ -17,6 +17,7 @@ import { attemptItem } from '../items.js';
 import type { RetrySchedule } from '../retry-schedule.js';
 import { currentRoster } from '../roster-sync.js';
 import { currentAdapter, planningAdapters } from './adapters.js';
+import { endClosedEpochs } from './epoch-ending.js';
 import { burntReason, closeUnopened, fetchRound, type OpeningApi, openAndClose } from './opening.js';
 import { planOnce, type RoundToPlan } from './planning.js';
 import { Publisher, type PublishingApi, releaseRound } from './publishing.js';
@@ -39,6 +40,8 @@ export interface OwnerAgentOptions {
   readonly parameterSet?: ParameterSetName | undefined;
   readonly deadlineMs?: number | undefined;
   readonly maxClients?: number | undefined;
+  /** Whether rosters say by themselves that an epoch of the custodians' keys is over; else `fleet enroll --oldest-open-epoch`. */
+  readonly endEpochs?: boolean;
   /** How long to wait for the other custodians where the answers that there are do not open the round. */
   readonly answerPatienceMs?: number;
 }
@@ -57,6 +60,7 @@ export interface OwnerAgentDependencies {
 
 const FIRST_COHORT = 'all';
 const DEFAULT_ANSWER_PATIENCE_MS = 600_000;
+const EPOCH_CHECK_MS = 600_000;
 
 export class OwnerAgent {
   readonly #now: () => number;
@@ -65,6 +69,7 @@ export class OwnerAgent {
   readonly #unopenable = new Map<string, number>();
   /** How rounds were opened, until the service knows; what is lost with this process is a measurement. */
   readonly #openings = new Map<string, OpeningReport>();
+  #epochsCheckedMs = Number.NEGATIVE_INFINITY;
   /** Said once. */
   readonly #mentioned = new Set<string>();
 
@@ -99,6 +104,7 @@ export class OwnerAgent {
     for (const item of itemsOf(items, 'release')) await this.#release(item);
     for (const item of itemsOf(items, 'suspend')) this.#mentionSuspects(item);
     for (const round of await this.#roundsToPlan(items)) await this.#plan(round);
+    if (this.options.endEpochs !== false) await this.#endEpochs();
   }
 
   async #publish(): Promise<void> {
@@ -109,6 +115,18 @@ export class OwnerAgent {
     await attemptItem(this.with_, { key: 'releases', event: 'owner.release-refused' }, async () => {
       const counter = await this.#publisher.publishNewestRelease();
       if (counter !== undefined) log.write('info', 'owner.release-published', { counter });
+    });
+  }
+
+  /** The roster that says so is published with the next step. */
+  async #endEpochs(): Promise<void> {
+    const nowMs = this.#now();
+    if (nowMs - this.#epochsCheckedMs < EPOCH_CHECK_MS) return;
+    this.#epochsCheckedMs = nowMs;
+    await attemptItem(this.with_, { key: 'epochs', event: 'owner.epochs-not-ended' }, async () => {
+      const { api, log } = this.with_;
+      const oldestOpenEpoch = await endClosedEpochs(this.options.ownerDirectory, api, this.rounds);
+      if (oldestOpenEpoch !== undefined) log.write('info', 'owner.epochs-ended', { oldestOpenEpoch });
     });
   }
 

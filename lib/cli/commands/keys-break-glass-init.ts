@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import { writeShareFile } from '../../custody/break-glass/share-files.js';
+import type { OfficerShare } from '../../custody/break-glass/officer-shares.js';
+import { readShareFile, writeShareFile } from '../../custody/break-glass/share-files.js';
 import { setUpRecovery } from '../../custody/keys/break-glass.js';
 import { openKeyStore } from '../../custody/role-directory.js';
 import { createPrivateDirectory } from '../../durable/private-files.js';
@@ -14,6 +15,7 @@ interface InitOptions {
   readonly officers: readonly string[];
   readonly threshold: number;
   readonly out: string;
+  readonly presentShares?: string[];
 }
 
 function officersOption(text: string): readonly string[] {
@@ -29,15 +31,21 @@ export function keysBreakGlassInitCommand(command: Command, output: () => Output
     .requiredOption('--officers <names>', 'their names, separated by commas', officersOption)
     .requiredOption('--threshold <k>', 'officers that it takes', integerOption(2, 20))
     .requiredOption('--out <dir>', 'a new or empty directory for the shares, one file an officer')
-    .action(async ({ role, officers, threshold, out }: InitOptions) => {
+    .option(
+      '--present-shares <files...>',
+      'where there are officers: shares of as many as it takes, who agree',
+    )
+    .action(async ({ role, officers, threshold, out, presentShares }: InitOptions) => {
       if (threshold > officers.length) {
         throw new UsageError(
           'usage.threshold',
           `--threshold ${threshold} exceeds the ${officers.length} officers that --officers names.`,
         );
       }
+      const present: OfficerShare[] | undefined = presentShares && [];
       const store = await openKeyStore(role, 'custodian');
       try {
+        for (const path of presentShares ?? []) present?.push(await readShareFile(path));
         await createPrivateDirectory(out);
         if ((await readdir(out)).length > 0) {
           throw new RefusedError(
@@ -45,20 +53,23 @@ export function keysBreakGlassInitCommand(command: Command, output: () => Output
             `${out} is not empty. Name a new directory.`,
           );
         }
-        const shares = await setUpRecovery(store, { officers, threshold });
         const files: string[] = [];
-        for (const share of shares) {
-          const path = join(out, `${store.id}.${share.officer}.share.json`);
-          await writeShareFile(path, share);
-          share.share.wipe();
-          files.push(path);
-        }
+        const keep = async (shares: readonly OfficerShare[]): Promise<void> => {
+          for (const share of shares) {
+            const path = join(out, `${store.id}.${share.officer}.share.json`);
+            await writeShareFile(path, share);
+            files.push(path);
+          }
+        };
+        const shares = await setUpRecovery(store, { officers, threshold, present, keep });
+        for (const { share } of shares) share.wipe();
         output().result({ officers, threshold, files }, [
           `Any ${threshold} of ${officers.length} officers can unlock one key for one round. Their shares:`,
           ...files.map((file) => `  ${file}`),
           'Hand each to its officer and remove it here: they exist nowhere else.',
         ]);
       } finally {
+        for (const { share } of present ?? []) share.wipe();
         store.close();
       }
     });

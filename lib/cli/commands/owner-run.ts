@@ -16,6 +16,7 @@ interface OwnerRunOptions extends AgentCommandOptions {
   readonly params?: ParameterSetName;
   readonly deadlineMinutes?: number;
   readonly maxClients?: number;
+  readonly endEpochs: boolean;
 }
 
 export function ownerRunCommand(command: Command): Command {
@@ -48,6 +49,10 @@ export function ownerRunCommand(command: Command): Command {
       'clients in a sum at most (default: all that are active)',
       integerOption(2, 65_536),
     )
+    .option(
+      '--no-end-epochs',
+      'leave it to "fleet enroll" to say when custodians\' keys of an epoch are destroyed',
+    )
     .action((options: OwnerRunOptions) =>
       runUntilStopped(options, 'owner', (run) =>
         runOwner(run, {
@@ -62,6 +67,7 @@ export function ownerRunCommand(command: Command): Command {
           parameterSet: options.params,
           deadlineMs: options.deadlineMinutes && options.deadlineMinutes * 60_000,
           maxClients: options.maxClients,
+          endEpochs: options.endEpochs,
         }),
       ),
     );

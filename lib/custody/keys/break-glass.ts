@@ -20,11 +20,18 @@ import type { SecretBytes } from '../secret-bytes.js';
 import type { KeyRow } from './key-rows.js';
 import { type KeyStore, moveKey, secretFileName } from './key-store.js';
 import type { WrappedSecret } from './key-vault.js';
-import { recoveryBinding, recoveryDescription, sealRecovery } from './recovery-files.js';
+import { recoveryBinding, recoveryDescription, recoveryEntry, sealRecovery } from './recovery-files.js';
 
 export interface RecoverySetup {
   readonly officers: readonly string[];
   readonly threshold: number;
+  /** Of the officers that there are, as many as it takes: they agree to be replaced. */
+  readonly present?: readonly OfficerShare[] | undefined;
+  /**
+   * Keeps the shares, before they count: officers whose shares are lost could not even be replaced. Where what follows fails, the
+   * officers of before remain, and these shares open nothing.
+   */
+  readonly keep?: (shares: readonly OfficerShare[]) => Promise<void>;
 }
 
 export interface BreakGlassRequest {
@@ -54,14 +61,38 @@ async function requireRecovery(store: KeyStore) {
   );
 }
 
+/** Whoever could replace the officers by himself would need none of them. */
+async function requireConsent(store: KeyStore, present: readonly OfficerShare[] | undefined): Promise<void> {
+  const officers = await recoveryDescription(store.vault);
+  if (officers === undefined) return;
+  if (present === undefined) {
+    throw new RefusedError(
+      'break-glass.consent-needed',
+      `There are officers, and ${officers.threshold} of ${officers.officers.map(({ name }) => name).join(', ')} have to agree to ` +
+        'others: "keys break-glass init --present-shares". If so many are not left, set the custodian up anew.',
+    );
+  }
+  try {
+    (await combineShares(officers, present)).wipe();
+  } catch (error) {
+    if (error instanceof TensorGuardError) await store.refuse({ code: error.code, what: 'other officers' });
+    throw error;
+  }
+}
+
 /**
  * Makes a recovery key and splits it among officers; every KEM key that has its secret gets a copy that they can open. The
  * shares exist nowhere else: the caller hands each to its officer.
  *
- * @throws RefusedError `break-glass.compromised-key` where a key's only copy belongs to the officers of before
+ * @throws RefusedError `break-glass.consent-needed`, and what `combineShares` throws, where there are officers;
+ *   `break-glass.compromised-key` where a key's only copy belongs to the officers of before
  */
-export async function setUpRecovery(store: KeyStore, setup: RecoverySetup): Promise<readonly OfficerShare[]> {
+export async function setUpRecovery(
+  store: KeyStore,
+  { present, keep, ...setup }: RecoverySetup,
+): Promise<readonly OfficerShare[]> {
   const { vault } = store;
+  const before = recoveryEntry(vault);
   const rows = vault.rows().filter(({ purpose, state }) => purpose === 'kem' && state !== 'destroyed');
   const locked = rows.find(({ secret_file }) => secret_file === null);
   if (locked !== undefined) {
@@ -71,6 +102,7 @@ export async function setUpRecovery(store: KeyStore, setup: RecoverySetup): Prom
     );
   }
   const { fleet, role, id } = vault.identity;
+  await requireConsent(store, present);
   const { recovery, shares } = await createRecovery({ fleet, role, id, ...setup });
   const copies: { readonly row: KeyRow; readonly copy: WrappedSecret }[] = [];
   for (const row of rows) {
@@ -88,7 +120,10 @@ export async function setUpRecovery(store: KeyStore, setup: RecoverySetup): Prom
     threshold: setup.threshold,
     description: hex(recoveryDescriptionDigest(recovery)),
   };
+  await keep?.(shares);
   await vault.commit([{ kind: 'recovery', detail }], (entry) => {
+    // Those who agreed are not the officers any more.
+    if (recoveryEntry(vault) !== before) throw keysChanged();
     vault.database.run('INSERT OR REPLACE INTO recovery (only_row, description, entry) VALUES (1, ?, ?)', [
       encodeRecoveryDescription(recovery),
       entry,
@@ -116,7 +151,7 @@ export async function setUpRecovery(store: KeyStore, setup: RecoverySetup): Prom
 function keysChanged(): RefusedError {
   return new RefusedError(
     'break-glass.keys-changed',
-    'Another process made or compromised a key meanwhile, which the new officers could not open. Run it again.',
+    'Another process made or compromised a key meanwhile, which the new officers could not open, or named others. Run it again.',
   );
 }
 

@@ -7,9 +7,15 @@ import { OwnerAgent, type OwnerAgentOptions } from '../../../lib/agents/owner/ow
 import { RetrySchedule } from '../../../lib/agents/retry-schedule.js';
 import { answerRound } from '../../../lib/custody/custodian.js';
 import { openCustodian } from '../../../lib/custody/custodian-directory.js';
+import { KeyStore } from '../../../lib/custody/keys/key-store.js';
+import { rotate } from '../../../lib/custody/keys/rotation.js';
 import { openRole } from '../../../lib/custody/role-directory.js';
+import { pinnedOwner } from '../../../lib/custody/roster-pin.js';
 import { readTrustedPlan } from '../../../lib/custody/trusted-plan.js';
 import { openContainer } from '../../../lib/package/reader.js';
+import { issueRoster } from '../../../lib/round/enrolment/issue-roster.js';
+import { joinFleet } from '../../../lib/round/enrolment/join-fleet.js';
+import { writeEnrolment } from '../../../lib/round/enrolment/set-up-member.js';
 import { signAgain } from '../../round/support/forgery.js';
 import { type PlannedFile, ServedTestFleet } from '../../server/support/served-fleet.js';
 import { expectRefusal } from '../../support/refusals.js';
@@ -77,6 +83,81 @@ describe('the owner’s agent', function () {
     const [plan, file] = [...service.plans][0] as [string, Uint8Array];
     return { plan, file, body: (await openContainer(file, 'plan')).body };
   };
+
+  describe('once the custodians have moved to another epoch', () => {
+    let own: ServedTestFleet;
+    let custodian = '';
+    const rounds = (...planned: PlannedFile[]) =>
+      planned.map(({ plan }, i) => ({ plan, policy: 'balanced', cohort: 'all', round: 901 + i }));
+    const rosterInForce = async () => {
+      const container = await openContainer(join(own.role('owner'), 'roster.tgo'), 'roster');
+      await container.close();
+      return container.body;
+    };
+    const states = async (): Promise<Record<string, string>> => {
+      const store = await KeyStore.open(custodian);
+      try {
+        return Object.fromEntries(store.keys().map(({ name, state }) => [name, state]));
+      } finally {
+        store.close();
+      }
+    };
+
+    before(async () => {
+      own = await ServedTestFleet.create(4);
+      custodian = own.role('custodian-1');
+    });
+
+    it('says that an epoch is over when the last of its rounds is closed, and its keys are destroyed', async () => {
+      const common = fleet;
+      fleet = own;
+      try {
+        const [first, second] = [await own.plan(901), await own.plan(902)];
+        for (const { plan, bytes } of [first, second]) service.plans.set(plan, bytes);
+        service.listed = rounds(first, second);
+        const enrol: { file: Uint8Array }[] = [];
+        for (const { id } of (await rosterInForce()).custodians) {
+          const store = await KeyStore.open(own.role(id as `custodian-${number}`));
+          await rotate(store);
+          const ownerKeyId = await pinnedOwner(own.role(id as `custodian-${number}`));
+          enrol.push({ file: await writeEnrolment(store, { ownerKeyId }) });
+          store.close();
+        }
+        const owner = await openRole(own.role('owner'), 'owner');
+        owner.close();
+        const moved = await issueRoster({
+          ownerDirectory: own.role('owner'),
+          signing: owner.signing,
+          changes: { enrol },
+        });
+        await joinFleet({ directory: custodian, file: moved.bytes });
+        const close = (planned: PlannedFile): Promise<void> => {
+          service.items = [{ kind: 'close-failed', plan: planned.plan, reason: 'below the quorum' }];
+          return stepsAfterRestart();
+        };
+        await close(first);
+        expect((await rosterInForce()).oldestOpenEpoch).to.equal(undefined);
+        expect(await states()).to.include({ 'kem-1': 'deactivated', 'kem-2': 'active' });
+        // Another file than the plan's says nothing of its epoch.
+        service.plans.set(second.plan, first.bytes);
+        service.items = [];
+        await stepsAfterRestart();
+        expect((await rosterInForce()).oldestOpenEpoch).to.equal(undefined);
+        service.plans.set(second.plan, second.bytes);
+        await close(second);
+        expect(log.named('owner.epochs-ended')[0]?.fields).to.deep.equal({ oldestOpenEpoch: 2 });
+        const { version, oldestOpenEpoch } = await rosterInForce();
+        expect([version, oldestOpenEpoch]).to.deep.equal([moved.body.version + 1, 2]);
+        service.items = [];
+        await stepsAfterRestart(2);
+        expect((await rosterInForce()).version).to.equal(version);
+        await joinFleet({ directory: custodian, file: service.newestRoster as Uint8Array });
+        expect(await states()).to.include({ 'kem-1': 'destroyed', 'kem-2': 'active' });
+      } finally {
+        fleet = common;
+      }
+    });
+  });
 
   describe('planning', () => {
     it('plans the first round, for the envelope’s interval', async () => {

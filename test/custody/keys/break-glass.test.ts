@@ -264,7 +264,8 @@ describe('setting up officers', () => {
 
   it('again replaces the officers: shares of before open nothing', async () => {
     const { directory, store, shares } = await armed();
-    const next = await setUpRecovery(store, { officers: ['alan', 'kurt'], threshold: 2 });
+    const present = shares.slice(0, 2);
+    const next = await setUpRecovery(store, { officers: ['alan', 'kurt'], threshold: 2, present });
     expect(await filesOf(directory, 'kem-1.recovery.')).to.have.length(1);
     await expectRefusal('break-glass.other-set', () => breakGlass(store, request(shares)));
     expect(stateOf(store).state).to.equal('active');
@@ -275,11 +276,52 @@ describe('setting up officers', () => {
     store.close();
   });
 
+  it('has the shares kept before they count: where they cannot be, the officers of before remain', async () => {
+    const { store, shares } = await armed();
+    const [before, copies] = [
+      await recoveryDescription(store.vault),
+      await filesOf(store.directory, 'kem-1.'),
+    ];
+    const keep = async (): Promise<void> => {
+      throw new Error('the disk is full');
+    };
+    const again = { officers: ['alan', 'kurt'], threshold: 2, present: shares.slice(1), keep };
+    await setUpRecovery(store, again).then(
+      () => expect.fail('it set others up'),
+      (error: Error) => expect(error.message).to.equal('the disk is full'),
+    );
+    expect(await recoveryDescription(store.vault)).to.deep.equal(before);
+    expect(await filesOf(store.directory, 'kem-1.')).to.deep.equal(copies);
+    (await breakGlass(store, request(shares))).wipe();
+    store.close();
+  });
+
+  it('again takes the consent of as many officers as it takes to open a key', async () => {
+    const { store, shares } = await armed();
+    const again = { officers: ['mallory', 'trudy'], threshold: 2 };
+    const { message } = await expectRefusal('break-glass.consent-needed', () => setUpRecovery(store, again));
+    expect(message).to.include('2 of ada, grace, emmy');
+    const [ada, grace] = shares as [OfficerShare, OfficerShare];
+    const { fleet, role, id } = CUSTODIAN;
+    const own = await createRecovery({ fleet, role, id, ...again });
+    for (const [present, code] of [
+      [[ada], 'break-glass.too-few-shares'],
+      [[ada, ada], 'break-glass.same-officer'],
+      [[ada, { ...grace, share: ada.share }], 'break-glass.corrupt-share'],
+      [own.shares, 'break-glass.other-set'],
+    ] as const) {
+      await expectRefusal(code, () => setUpRecovery(store, { ...again, present }));
+      expect(recorded(store).at(-1)).to.deep.include({ kind: 'refuse' });
+    }
+    (await breakGlass(store, request(shares))).wipe();
+    store.close();
+  });
+
   it('is refused while only the officers of before can open a compromised key, until that is destroyed', async () => {
     const { store, shares } = await armed();
     (await breakGlass(store, request(shares))).wipe();
     const before = store.auditHead();
-    const again = { officers: ['alan', 'kurt'], threshold: 2 };
+    const again = { officers: ['alan', 'kurt'], threshold: 2, present: shares.slice(1) };
     await expectRefusal('break-glass.compromised-key', () => setUpRecovery(store, again));
     expect(store.auditHead()).to.deep.equal(before);
     await store.destroy('kem-1', 'its rounds are closed');
