@@ -316,9 +316,22 @@ describe('threshold custody: four custodians, any three of whom open', function 
         ...['fleet', 'enroll', ...enrolments.slice(1), '--owner', 'fleet/owner', '--out', 'roster-2.tgo'],
       ]);
       await run(
-        ['fleet', 'enroll', ...enrolments, '--owner', 'fleet/owner', '--out', 'roster-2.tgo'],
+        [
+          ...['fleet', 'enroll', ...enrolments, '--owner', 'fleet/owner', '--rotate-owner-key'],
+          ...['--out', 'roster-2.tgo'],
+        ],
         ...joining('roster-2.tgo'),
       );
+    });
+
+    it('has another key of the owner, whose earlier one still opens what was planned before', async () => {
+      const [owner] = await run(['keys', 'list', '--role', 'fleet/owner']);
+      const keys = owner?.['keys'] as { name: string; state: string }[];
+      expect(Object.fromEntries(keys.map(({ name, state }) => [name, state]))).to.deep.equal({
+        'kem-1': 'deactivated',
+        'kem-2': 'active',
+        signing: 'active',
+      });
     });
 
     it('has the new key active and the old one deactivated', async () => {

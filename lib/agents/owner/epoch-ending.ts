@@ -1,79 +1,102 @@
 /**
- * When an epoch of the custodians' keys is over: once every round of it has the owner's close record. The roster then says so,
- * and custodians destroy the keys.
- *
- * That a round is closed is taken from the owner's own signed records. Which rounds there are is known from the plans that this
- * agent made and from what the service lists: one that it hides is lost with its epoch's key, which a service can do to a round
- * in many ways, and nothing of it is read by anybody.
+ * When keys have had their time: once every round that could need them has the owner's close record. Of an epoch of the
+ * custodians' keys the next roster says so, and custodians destroy them; the owner's own are destroyed here.
  */
-import { hex } from '../../custody/fields.js';
-import { openRole } from '../../custody/role-directory.js';
-import { TensorGuardError } from '../../errors.js';
-import { openContainer } from '../../package/reader.js';
+import { hex, sameBytes } from '../../custody/fields.js';
+import { openKeyStore, openRole } from '../../custody/role-directory.js';
+import type { TrustedRoster } from '../../custody/roster.js';
+import { supersededRoster } from '../../custody/roster-archive.js';
+import type { PlanBody } from '../../package/messages/plan.js';
 import { issueRoster } from '../../round/enrolment/issue-roster.js';
-import { RoundRecords } from '../../round/round-records.js';
-import type { FleetApi } from '../api/fleet-api.js';
 import { currentRoster } from '../roster-sync.js';
+import { type OpenPlansApi, openPlans } from './open-plans.js';
 import type { OwnedRounds } from './round-records.js';
 
-export type EpochEndingApi = Pick<FleetApi, 'rounds' | 'plan'>;
-
-/** The epoch of a plan; undefined where nobody has its file any more, or what is there is another plan. */
-async function epochOf(api: EpochEndingApi, plan: string): Promise<number | undefined> {
-  try {
-    const { body, fingerprint } = await openContainer(await api.plan(plan), 'plan');
-    return hex(fingerprint) === plan ? body.keyEpoch : undefined;
-  } catch (error) {
-    if (error instanceof TensorGuardError && !error.code.startsWith('http.')) return undefined;
-    throw error;
-  }
-}
-
-/** The least epoch that a round is open in, `current` at most; undefined where that cannot be said. */
-async function leastOpenEpoch(
-  api: EpochEndingApi,
-  rounds: OwnedRounds,
-  records: RoundRecords,
-  current: number,
-): Promise<number | undefined> {
-  const plans = new Set([...(await rounds.list()), ...(await api.rounds())].map(({ plan }) => plan));
-  let least = current;
-  for (const plan of plans) {
-    if ((await records.closed(new Uint8Array(Buffer.from(plan, 'hex')))) !== undefined) continue;
-    const epoch = await epochOf(api, plan);
-    if (epoch === undefined) return undefined;
-    least = Math.min(least, epoch);
-  }
-  return least;
+export interface EndedKeys {
+  /** The oldest epoch that the new roster leaves open, where there is one. */
+  readonly oldestOpenEpoch?: number;
+  /** Names of the owner's keys that were destroyed. */
+  readonly destroyed: readonly string[];
 }
 
 /**
- * Issues the roster that ends the epochs without an open round, if there are any.
+ * Ends what no open round needs.
  *
- * @returns the oldest epoch that is left open; undefined where nothing changed
- * @throws as `issueRoster` and `openRole` do; failures of the connection
+ * @throws as `issueRoster`, `openRole` and `openPlans` do
  */
-export async function endClosedEpochs(
+export async function endUnneededKeys(
   ownerDirectory: string,
-  api: EpochEndingApi,
+  api: OpenPlansApi,
   rounds: OwnedRounds,
-): Promise<number | undefined> {
-  const { custodians, oldestOpenEpoch = 1 } = (await currentRoster(ownerDirectory)).body;
+): Promise<EndedKeys> {
+  const roster = await currentRoster(ownerDirectory);
+  const { custodians, oldestOpenEpoch = 1 } = roster.body;
   const current = Math.max(...custodians.map(({ epoch }) => epoch));
-  if (oldestOpenEpoch >= current) return undefined;
-  const open = await leastOpenEpoch(api, rounds, new RoundRecords(ownerDirectory), current);
-  if (open === undefined || open <= oldestOpenEpoch) return undefined;
+  const retired = await retiredKeys(ownerDirectory);
+  if (oldestOpenEpoch >= current && retired.length === 0) return { destroyed: [] };
+  const open = await openPlans(ownerDirectory, api, rounds);
+  if (open === undefined) return { destroyed: [] };
+  const destroyed = await destroyUnlisted(ownerDirectory, roster, open);
+  const least = Math.min(current, ...open.map(({ keyEpoch }) => keyEpoch));
+  if (least <= oldestOpenEpoch) return { destroyed };
+  return { destroyed, ...((await endEpochsBefore(ownerDirectory, least)) && { oldestOpenEpoch: least }) };
+}
+
+async function endEpochsBefore(ownerDirectory: string, oldestOpenEpoch: number): Promise<boolean> {
   const owner = await openRole(ownerDirectory, 'owner');
   try {
     const { changed } = await issueRoster({
       ownerDirectory,
       signing: owner.signing,
-      changes: { oldestOpenEpoch: open },
+      changes: { oldestOpenEpoch },
       accepting: ({ body: { version }, fingerprint }) =>
         owner.store.record('roster', { version, fingerprint: hex(fingerprint) }),
     });
-    return changed ? open : undefined;
+    return changed;
   } finally {
     owner.close();
   }
+}
+
+/** The owner's KEM keys that a roster has replaced. */
+async function retiredKeys(ownerDirectory: string): Promise<readonly string[]> {
+  const store = await openKeyStore(ownerDirectory, 'owner');
+  try {
+    return store.keys().flatMap(({ name, epoch, state }) => (epoch && state === 'deactivated' ? [name] : []));
+  } finally {
+    store.close();
+  }
+}
+
+/** Destroys those that the roster of no open round lists. */
+async function destroyUnlisted(
+  ownerDirectory: string,
+  newest: TrustedRoster,
+  open: readonly PlanBody[],
+): Promise<readonly string[]> {
+  const listed = [newest.body.owner.kem];
+  for (const { rosterVersion, rosterFingerprint } of open) {
+    if (sameBytes(rosterFingerprint, newest.fingerprint)) continue;
+    const roster = await supersededRoster(
+      ownerDirectory,
+      newest.ownerKeyId,
+      rosterVersion,
+      rosterFingerprint,
+    );
+    if (roster === undefined) return [];
+    listed.push(roster.body.owner.kem);
+  }
+  const destroyed: string[] = [];
+  const store = await openKeyStore(ownerDirectory, 'owner');
+  try {
+    for (const { name, state, publicKey } of store.keys()) {
+      if (state !== 'deactivated' || publicKey === undefined) continue;
+      if (listed.some((kem) => sameBytes(kem, publicKey))) continue;
+      await store.destroy(name, 'every round whose roster listed it is closed');
+      destroyed.push(name);
+    }
+  } finally {
+    store.close();
+  }
+  return destroyed;
 }

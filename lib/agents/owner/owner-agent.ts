@@ -17,7 +17,7 @@ import { attemptItem } from '../items.js';
 import type { RetrySchedule } from '../retry-schedule.js';
 import { currentRoster } from '../roster-sync.js';
 import { currentAdapter, planningAdapters } from './adapters.js';
-import { endClosedEpochs } from './epoch-ending.js';
+import { endUnneededKeys } from './epoch-ending.js';
 import { burntReason, closeUnopened, fetchRound, type OpeningApi, openAndClose } from './opening.js';
 import { planOnce, type RoundToPlan } from './planning.js';
 import { Publisher, type PublishingApi, releaseRound } from './publishing.js';
@@ -40,7 +40,7 @@ export interface OwnerAgentOptions {
   readonly parameterSet?: ParameterSetName | undefined;
   readonly deadlineMs?: number | undefined;
   readonly maxClients?: number | undefined;
-  /** Whether rosters say by themselves that an epoch of the custodians' keys is over; else `fleet enroll --oldest-open-epoch`. */
+  /** Whether keys are ended by themselves once their rounds are closed; else by `fleet enroll --oldest-open-epoch`, `keys destroy`. */
   readonly endEpochs?: boolean;
   /** How long to wait for the other custodians where the answers that there are do not open the round. */
   readonly answerPatienceMs?: number;
@@ -125,8 +125,10 @@ export class OwnerAgent {
     this.#epochsCheckedMs = nowMs;
     await attemptItem(this.with_, { key: 'epochs', event: 'owner.epochs-not-ended' }, async () => {
       const { api, log } = this.with_;
-      const oldestOpenEpoch = await endClosedEpochs(this.options.ownerDirectory, api, this.rounds);
+      const { ownerDirectory } = this.options;
+      const { oldestOpenEpoch, destroyed } = await endUnneededKeys(ownerDirectory, api, this.rounds);
       if (oldestOpenEpoch !== undefined) log.write('info', 'owner.epochs-ended', { oldestOpenEpoch });
+      for (const key of destroyed) log.write('info', 'owner.key-destroyed', { key });
     });
   }
 

@@ -9,6 +9,7 @@ interface FleetEnrollOptions extends IssueCommandOptions {
   readonly replace: boolean;
   readonly threshold?: number;
   readonly oldestOpenEpoch?: number;
+  readonly rotateOwnerKey: boolean;
 }
 
 /** How many custodians may lie: two groups that answer share at least 2t - n. */
@@ -39,14 +40,20 @@ export function fleetEnrollCommand(command: Command, output: () => Output): Comm
       'every round of an earlier epoch is closed: custodians destroy those keys',
       integerOption(1, 2 ** 32 - 1),
     )
+    .option(
+      '--rotate-owner-key',
+      "answers are sealed to a new key of the owner's from the next plan on",
+      false,
+    )
     .requiredOption('--out <file>', 'the roster to write (.tgo)')
     .action(async (files: string[], options: FleetEnrollOptions) => {
       const out = output();
-      const { replace, threshold, oldestOpenEpoch } = options;
+      const { replace, threshold, oldestOpenEpoch, rotateOwnerKey } = options;
       const { issued, before } = await issueFromOptions(options, {
         enrol: files.map((file) => ({ file, replace })),
         threshold,
         oldestOpenEpoch,
+        rotateOwnerKey,
       });
       warnOfCustody(out, before.body, issued.body);
       const enrolled = issued.enrolled.map(({ body: { role, id, keys, epoch, restored } }) => ({

@@ -5,7 +5,7 @@ import type { OfficerShare } from '../../custody/break-glass/officer-shares.js';
 import { readShareFile, writeShareFile } from '../../custody/break-glass/share-files.js';
 import { setUpRecovery } from '../../custody/keys/break-glass.js';
 import { openKeyStore } from '../../custody/role-directory.js';
-import { createPrivateDirectory } from '../../durable/private-files.js';
+import { createPrivateDirectory, errorCode } from '../../durable/private-files.js';
 import { RefusedError, UsageError } from '../../errors.js';
 import { integerOption } from '../options.js';
 import type { Output } from '../output.js';
@@ -22,6 +22,18 @@ function officersOption(text: string): readonly string[] {
   const names = text.split(',').map((name) => name.trim());
   if (names.some((name) => name === '')) throw new InvalidArgumentError('Give names, separated by commas.');
   return names;
+}
+
+async function requireEmptyOrAbsent(directory: string): Promise<void> {
+  const names = await readdir(directory).catch((error: unknown): string[] => {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw error;
+  });
+  if (names.length === 0) return;
+  throw new RefusedError(
+    'break-glass.directory-not-empty',
+    `${directory} is not empty. Name a new directory.`,
+  );
 }
 
 export function keysBreakGlassInitCommand(command: Command, output: () => Output): Command {
@@ -46,15 +58,10 @@ export function keysBreakGlassInitCommand(command: Command, output: () => Output
       const store = await openKeyStore(role, 'custodian');
       try {
         for (const path of presentShares ?? []) present?.push(await readShareFile(path));
-        await createPrivateDirectory(out);
-        if ((await readdir(out)).length > 0) {
-          throw new RefusedError(
-            'break-glass.directory-not-empty',
-            `${out} is not empty. Name a new directory.`,
-          );
-        }
+        await requireEmptyOrAbsent(out);
         const files: string[] = [];
         const keep = async (shares: readonly OfficerShare[]): Promise<void> => {
+          await createPrivateDirectory(out);
           for (const share of shares) {
             const path = join(out, `${store.id}.${share.officer}.share.json`);
             await writeShareFile(path, share);

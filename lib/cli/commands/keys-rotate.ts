@@ -65,7 +65,7 @@ function requireEnrollable({ role, directory }: KeyStore): void {
   if (role !== 'owner') return;
   throw new RefusedError(
     'key.not-rotated',
-    `The KEM key in ${directory} is the owner's, which has no epochs. Rotate those of custodians and clients.`,
+    `The KEM key in ${directory} is the owner's, which a roster replaces: "fleet enroll --rotate-owner-key".`,
   );
 }
 

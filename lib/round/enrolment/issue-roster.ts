@@ -156,9 +156,11 @@ function nothingAsked({
   withdrawGateways,
   oldestOpenEpoch,
   threshold,
+  ownerKem,
 }: AskedChanges): boolean {
   const lists = [...(enrol ?? []), ...(status ?? []), ...(withdrawGateways ?? [])];
-  return lists.length === 0 && oldestOpenEpoch === undefined && threshold === undefined;
+  const single = [oldestOpenEpoch, threshold, ownerKem];
+  return lists.length === 0 && single.every((change) => change === undefined);
 }
 
 function pendingChange(version: number): RefusedError {

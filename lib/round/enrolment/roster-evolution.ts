@@ -30,6 +30,8 @@ export interface RosterChanges {
   /** Custodians destroy their keys of earlier epochs. */
   readonly oldestOpenEpoch?: number | undefined;
   readonly threshold?: number | undefined;
+  /** The owner's next KEM key: answers for rounds that are planned under this roster are sealed to it. */
+  readonly ownerKem?: Uint8Array | undefined;
 }
 
 /**
@@ -45,13 +47,18 @@ export function evolveRoster(current: RosterBody, changes: RosterChanges): Roste
   requireDistinct(enrolments);
   requireAlgorithms(current.signatureAlgorithms, enrolments);
   // Now or in the roster before. That no KEM key comes back in a later epoch is `evolveCustodians`' to see.
-  requireOwnKeys([...keysOf(current), ...enrolments.map(keyHolder)]);
+  requireOwnKeys([
+    ...keysOf(current),
+    ...enrolments.map(keyHolder),
+    { who: 'the owner', keys: current.owner.keys, kem: changes.ownerKem },
+  ]);
   const oldestOpenEpoch = laterEpoch(current.oldestOpenEpoch, changes.oldestOpenEpoch);
   const { gateways: _, ...rest } = current;
   const next: RosterBody = {
     ...rest,
     ...evolveGateways(current, enrol, changes.withdrawGateways ?? []),
     version: current.version + 1,
+    owner: { ...current.owner, ...(changes.ownerKem !== undefined && { kem: changes.ownerKem }) },
     coordinator: evolveCoordinator(current, enrol),
     aggregators: evolveAggregators(current, enrol),
     clients: changeStatus(evolveClients(current, enrol), changes.status ?? []),

@@ -94,8 +94,8 @@ describe('the owner’s agent', function () {
       await container.close();
       return container.body;
     };
-    const states = async (): Promise<Record<string, string>> => {
-      const store = await KeyStore.open(custodian);
+    const states = async (directory = custodian): Promise<Record<string, string>> => {
+      const store = await KeyStore.open(directory);
       try {
         return Object.fromEntries(store.keys().map(({ name, state }) => [name, state]));
       } finally {
@@ -125,11 +125,15 @@ describe('the owner’s agent', function () {
         }
         const owner = await openRole(own.role('owner'), 'owner');
         owner.close();
+        const ownStore = await KeyStore.open(own.role('owner'));
+        const ownerKem = (await rotate(ownStore)).key.publicKey;
+        ownStore.close();
         const moved = await issueRoster({
           ownerDirectory: own.role('owner'),
           signing: owner.signing,
-          changes: { enrol },
+          changes: { enrol, ownerKem },
         });
+        expect(moved.body.owner.kem).to.deep.equal(ownerKem);
         await joinFleet({ directory: custodian, file: moved.bytes });
         const close = (planned: PlannedFile): Promise<void> => {
           service.items = [{ kind: 'close-failed', plan: planned.plan, reason: 'below the quorum' }];
@@ -137,7 +141,9 @@ describe('the owner’s agent', function () {
         };
         await close(first);
         expect((await rosterInForce()).oldestOpenEpoch).to.equal(undefined);
-        expect(await states()).to.include({ 'kem-1': 'deactivated', 'kem-2': 'active' });
+        for (const directory of [custodian, own.role('owner')]) {
+          expect(await states(directory)).to.include({ 'kem-1': 'deactivated', 'kem-2': 'active' });
+        }
         // Another file than the plan's says nothing of its epoch.
         service.plans.set(second.plan, first.bytes);
         service.items = [];
@@ -145,6 +151,10 @@ describe('the owner’s agent', function () {
         expect((await rosterInForce()).oldestOpenEpoch).to.equal(undefined);
         service.plans.set(second.plan, second.bytes);
         await close(second);
+        expect(await states(own.role('owner'))).to.include({ 'kem-1': 'destroyed', 'kem-2': 'active' });
+        expect(log.named('owner.key-destroyed').map(({ fields }) => fields)).to.deep.equal([
+          { key: 'kem-1' },
+        ]);
         expect(log.named('owner.epochs-ended')[0]?.fields).to.deep.equal({ oldestOpenEpoch: 2 });
         const { version, oldestOpenEpoch } = await rosterInForce();
         expect([version, oldestOpenEpoch]).to.deep.equal([moved.body.version + 1, 2]);
