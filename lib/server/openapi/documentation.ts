@@ -7,6 +7,7 @@ import { type AccessTable, accessOf } from '../auth/access.js';
 import { MACHINE_ROLES, PERSON_ROLES } from '../auth/actor.js';
 import type { App } from '../http/app-type.js';
 import { PROBLEM_MEDIA_TYPE, problemSchema } from '../problems/problem.js';
+import { describedBodies } from './route-bodies.js';
 
 const SIGNATURE_DESCRIPTION =
   'Machines sign each request with the Ed25519 key that the roster lists (HTTP Message Signatures, RFC 9421). The signature covers ' +
@@ -42,8 +43,10 @@ export async function installDocumentation(app: App, access: AccessTable, versio
     if (schema === undefined || schema['hide'] === true) return { schema: schema ?? { hide: true }, url };
     const { allow } = accessOf(access, [document.route.method].flat()[0] ?? 'GET', document.route.url);
     const security = securityOf(allow);
-    const response = { ...responsesOf(schema), default: problem };
-    return { schema: { ...schema, security, 'x-roles': [allow].flat(), response } as typeof schema, url };
+    const bodies = describedBodies(document.route.config?.bodies ?? {});
+    const response = { ...responsesOf(schema, bodies.response), default: problem };
+    const described = { ...schema, ...bodies.request, security, 'x-roles': [allow].flat(), response };
+    return { schema: described as typeof schema, url };
   };
   await app.register(swagger, {
     openapi: {
@@ -62,10 +65,10 @@ export async function installDocumentation(app: App, access: AccessTable, versio
   app.get('/openapi.json', { schema: { hide: true } as object }, async () => app.swagger());
 }
 
-function responsesOf(schema: object): object {
-  return 'response' in schema && typeof schema.response === 'object' && schema.response !== null
-    ? schema.response
-    : { 200: { description: 'Done' } };
+function responsesOf(schema: object, bodies: object): object {
+  const own = 'response' in schema && typeof schema.response === 'object' ? schema.response : {};
+  const all = { ...own, ...bodies };
+  return Object.keys(all).length > 0 ? all : { 200: { description: 'Done' } };
 }
 
 function securityOf(allow: readonly string[] | 'anybody'): Record<string, string[]>[] {

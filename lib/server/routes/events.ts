@@ -13,6 +13,7 @@ import type { App } from '../http/app-type.js';
 import { EventStreams } from '../http/event-streams.js';
 import { actorOf } from '../http/gatekeeper.js';
 import type { ServerLimits } from '../http/limits.js';
+import { fileBodies } from '../openapi/route-bodies.js';
 import { decodePolicyRollouts } from '../rollouts/policy-rollouts.js';
 import { rolloutSummary } from '../rollouts/rollout-status.js';
 import { roundSummary } from '../rounds/round-status.js';
@@ -75,6 +76,10 @@ export function registerEventRoutes(app: App, { store }: ServerContext, limits: 
   app.get(
     '/v1/events',
     {
+      config: fileBodies({
+        streams:
+          'Server-sent events (WHATWG HTML, section 9.2), each with an id: `listening` first, with how many changes since Last-Event-ID it leaves out; then `round` and `rollout`, whose data is a summary as JSON, and for people `record`; comments between them keep the connection open. It ends after 15 minutes at most',
+      }),
       schema: {
         summary: 'Changes of rounds and rollouts, and records for people, as they happen (text/event-stream)',
         tags: ['rounds'],

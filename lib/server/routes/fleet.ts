@@ -9,6 +9,7 @@ import { readAll, sendStored, streamOf } from '../files/bodies.js';
 import { blobOf, storeBytes } from '../files/stored-file.js';
 import { EnrolmentRequests } from '../fleet/enrolment-requests.js';
 import type { App } from '../http/app-type.js';
+import { fileBodies } from '../openapi/route-bodies.js';
 import { fileRecordSchema } from '../rounds/stored-round.js';
 import { changeJson, readJson } from '../state/json-state.js';
 import { ROSTER_KEY } from '../state/keys.js';
@@ -43,7 +44,10 @@ export function registerFleetRoutes(app: App, context: ServerContext): void {
 
   app.get(
     '/v1/roster',
-    { schema: { summary: 'The newest roster (.tgo)', tags: ['fleet'] } },
+    {
+      config: fileBodies({ gives: 'The roster (.tgo)' }),
+      schema: { summary: 'The newest roster (.tgo)', tags: ['fleet'] },
+    },
     async (request, reply) => {
       const record = requireFound(await readJson(store.state, fileRecordSchema, ROSTER_KEY), 'roster');
       return sendStored(request, reply, store.blobs, record.value);
@@ -54,6 +58,7 @@ export function registerFleetRoutes(app: App, context: ServerContext): void {
     '/v1/roster',
     {
       bodyLimit: MAX_ROSTER_BYTES,
+      config: fileBodies({ takes: 'The roster (.tgo)' }),
       schema: { summary: 'The next roster (.tgo)', tags: ['fleet'], response: { 200: rosterSchema } },
     },
     async (request) => {
@@ -75,6 +80,7 @@ export function registerFleetRoutes(app: App, context: ServerContext): void {
     '/v1/enrolments',
     {
       bodyLimit: MAX_ENROLMENT_BYTES,
+      config: fileBodies({ takes: 'The request (.tge)' }),
       schema: {
         summary: 'Ask to be enrolled (.tge); the owner decides, and compares the key id',
         tags: ['fleet'],
@@ -121,7 +127,10 @@ export function registerFleetRoutes(app: App, context: ServerContext): void {
 
   app.get(
     '/v1/enrolments/:enrolment',
-    { schema: { summary: 'An enrolment, for fleet enroll', tags: ['fleet'], params: enrolmentParams } },
+    {
+      config: fileBodies({ gives: 'The request (.tge)' }),
+      schema: { summary: 'An enrolment, for fleet enroll', tags: ['fleet'], params: enrolmentParams },
+    },
     async (request, reply) => {
       const { enrolment } = request.params;
       const record = (await requests.list()).find(({ fingerprint }) => fingerprint === enrolment);

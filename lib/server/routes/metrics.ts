@@ -2,6 +2,7 @@
 import type { AccessTable } from '../auth/access.js';
 import type { ServerContext } from '../context.js';
 import type { App } from '../http/app-type.js';
+import { fileBodies } from '../openapi/route-bodies.js';
 import { fleetState } from '../telemetry/fleet-state.js';
 
 export const METRICS_ACCESS: AccessTable = { 'GET /metrics': { allow: ['operator', 'viewer'] } };
@@ -10,7 +11,10 @@ export function registerMetricsRoutes(app: App, context: ServerContext): void {
   const { metrics } = context.telemetry;
   app.get(
     '/metrics',
-    { schema: { summary: 'Metrics for Prometheus (text exposition format)', tags: ['records'] } },
+    {
+      config: fileBodies({ text: 'The metrics' }),
+      schema: { summary: 'Metrics for Prometheus (text exposition format)', tags: ['records'] },
+    },
     async (_request, reply) => {
       metrics.set(await fleetState(context, Date.now()));
       return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());

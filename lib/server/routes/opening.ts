@@ -10,6 +10,7 @@ import { readAll, sendStored, streamOf } from '../files/bodies.js';
 import { storeBytes } from '../files/stored-file.js';
 import type { App } from '../http/app-type.js';
 import { answerParams, planParams } from '../http/params.js';
+import { fileBodies } from '../openapi/route-bodies.js';
 import { requireKept } from '../rounds/kept-files.js';
 import { roundStatus, roundStatusSchema } from '../rounds/round-status.js';
 import { keepFileRecord, readFileRecord } from '../rounds/stored-round.js';
@@ -58,7 +59,10 @@ export function registerOpeningRoutes(app: App, context: ServerContext): void {
 
   app.get(
     '/v1/rounds/:plan/aggregate',
-    { schema: { summary: 'The sum of the round (.tga)', tags: ['opening'], params: planParams } },
+    {
+      config: fileBodies({ gives: 'The aggregate (.tga)' }),
+      schema: { summary: 'The sum of the round (.tga)', tags: ['opening'], params: planParams },
+    },
     async (request, reply) => {
       const { plan } = request.params;
       const record = requireFound(await readFileRecord(store.state, 'aggregate', plan), 'aggregate');
@@ -71,6 +75,7 @@ export function registerOpeningRoutes(app: App, context: ServerContext): void {
     ANSWER,
     {
       bodyLimit: MAX_ANSWER_BYTES,
+      config: fileBodies({ takes: 'The answer (.tgs)' }),
       schema: {
         summary: 'A custodian’s answer (.tgs)',
         tags: ['opening'],
@@ -131,7 +136,10 @@ export function registerOpeningRoutes(app: App, context: ServerContext): void {
 
   app.get(
     ANSWER,
-    { schema: { summary: 'An answer, for the owner to open with', tags: ['opening'], params: answerParams } },
+    {
+      config: fileBodies({ gives: 'The answer (.tgs)' }),
+      schema: { summary: 'An answer, for the owner to open with', tags: ['opening'], params: answerParams },
+    },
     async (request, reply) => {
       const { plan, custodian } = request.params;
       const { answers } = await rounds.require(plan);
@@ -149,6 +157,7 @@ export function registerOpeningRoutes(app: App, context: ServerContext): void {
     '/v1/rounds/:plan/close',
     {
       bodyLimit: MAX_CLOSE_BYTES,
+      config: fileBodies({ takes: 'The close record (.tgc)' }),
       schema: {
         summary: 'The owner’s close record (.tgc): the last word on a round',
         tags: ['opening'],
@@ -182,7 +191,10 @@ export function registerOpeningRoutes(app: App, context: ServerContext): void {
 
   app.get(
     '/v1/rounds/:plan/close',
-    { schema: { summary: 'The close record of a round', tags: ['opening'], params: planParams } },
+    {
+      config: fileBodies({ gives: 'The close record (.tgc)' }),
+      schema: { summary: 'The close record of a round', tags: ['opening'], params: planParams },
+    },
     async (request, reply) => {
       const { plan } = request.params;
       const { record: fingerprint } = requireFound((await rounds.require(plan)).close, 'close record');

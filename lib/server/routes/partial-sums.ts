@@ -6,6 +6,7 @@ import { declaredBytes, sendStored, streamOf } from '../files/bodies.js';
 import type { App } from '../http/app-type.js';
 import { actorOf } from '../http/gatekeeper.js';
 import { updateParams } from '../http/params.js';
+import { fileBodies } from '../openapi/route-bodies.js';
 import { requireKept } from '../rounds/kept-files.js';
 import { PartialSumIntake } from '../rounds/partial-sum-intake.js';
 import { readFileRecord } from '../rounds/stored-round.js';
@@ -33,6 +34,7 @@ export function registerPartialSumRoutes(app: App, context: ServerContext): void
     PARTIAL_SUM,
     {
       bodyLimit: MAX_PARTIAL_SUM_BYTES,
+      config: fileBodies({ takes: 'The partial sum (.tgg)' }),
       schema: {
         summary: "Send a site's partial sum (.tgg); a later one replaces it, with at least the same clients",
         tags: ['updates'],
@@ -60,6 +62,7 @@ export function registerPartialSumRoutes(app: App, context: ServerContext): void
   app.get(
     `${PARTIAL_SUM}/file`,
     {
+      config: fileBodies({ gives: 'The partial sum (.tgg)' }),
       schema: {
         summary: 'The partial sum itself, for open --verify',
         tags: ['updates'],

@@ -9,6 +9,7 @@ import { storeVerified } from '../files/verified-file.js';
 import type { App } from '../http/app-type.js';
 import { actorOf } from '../http/gatekeeper.js';
 import { idParam, releaseParams } from '../http/params.js';
+import { fileBodies } from '../openapi/route-bodies.js';
 import { type ReleaseRecord, releaseKey, releaseRecordSchema } from '../releases/release-book.js';
 import { createJson, readJson } from '../state/json-state.js';
 import { requireFound } from './found.js';
@@ -46,6 +47,7 @@ export function registerReleaseRoutes(app: App, context: ServerContext): void {
     '/v1/releases/:counter',
     {
       bodyLimit: MAX_RELEASE_BYTES,
+      config: fileBodies({ takes: 'The release (.tgr)' }),
       schema: {
         summary: 'Publish a release (.tgr)',
         tags: ['releases'],
@@ -120,6 +122,7 @@ export function registerReleaseRoutes(app: App, context: ServerContext): void {
   app.get(
     '/v1/releases/latest',
     {
+      config: fileBodies({ gives: 'The release (.tgr)' }),
       schema: {
         summary:
           'The release that the caller is to have: of a client, what the rollout offers it; otherwise the newest',
@@ -138,7 +141,10 @@ export function registerReleaseRoutes(app: App, context: ServerContext): void {
 
   app.get(
     '/v1/releases/:counter',
-    { schema: { summary: 'A release', tags: ['releases'], params: releaseParams } },
+    {
+      config: fileBodies({ gives: 'The release (.tgr)' }),
+      schema: { summary: 'A release', tags: ['releases'], params: releaseParams },
+    },
     async (request, reply) => {
       const record = requireFound(await releases.find(request.params.counter), 'release');
       const { role, id } = actorOf(request);

@@ -8,6 +8,7 @@ import { MAX_PLAN_BYTES, type ServerContext } from '../context.js';
 import { readAll, sendStored, streamOf } from '../files/bodies.js';
 import type { App } from '../http/app-type.js';
 import { idParam, planParams } from '../http/params.js';
+import { fileBodies } from '../openapi/route-bodies.js';
 import { cohortKey, cohortSchema } from '../rounds/cohorts.js';
 import { openRound } from '../rounds/opening-rounds.js';
 import { roundStatus, roundStatusSchema, roundSummarySchema } from '../rounds/round-status.js';
@@ -45,6 +46,7 @@ export function registerRoundRoutes(app: App, context: ServerContext): void {
     '/v1/rounds/:plan/plan',
     {
       bodyLimit: MAX_PLAN_BYTES,
+      config: fileBodies({ takes: 'The plan (.tgp)' }),
       schema: {
         summary: 'Open a round with its plan (.tgp)',
         tags: ['rounds'],
@@ -69,7 +71,10 @@ export function registerRoundRoutes(app: App, context: ServerContext): void {
 
   app.get(
     '/v1/rounds/:plan/plan',
-    { schema: { summary: 'The plan of a round', tags: ['rounds'], params: planParams } },
+    {
+      config: fileBodies({ gives: 'The plan (.tgp)' }),
+      schema: { summary: 'The plan of a round', tags: ['rounds'], params: planParams },
+    },
     async (request, reply) => {
       const record = requireFound(await readFileRecord(store.state, 'plan', request.params.plan), 'plan');
       return sendStored(request, reply, store.blobs, record);

@@ -10,6 +10,7 @@ import { declaredBytes, readAll, sendStored, streamOf } from '../files/bodies.js
 import type { App } from '../http/app-type.js';
 import { actorOf } from '../http/gatekeeper.js';
 import { chunkParams, updateParams } from '../http/params.js';
+import { fileBodies } from '../openapi/route-bodies.js';
 import { keptUpload, requireKept } from '../rounds/kept-files.js';
 import { statisticsOf } from '../rounds/reported-statistics.js';
 import { MAX_ENVELOPE_BYTES, type Upload, type UploadTarget } from '../rounds/update-intake.js';
@@ -150,6 +151,7 @@ export function registerUpdateRoutes(app: App, context: ServerContext): void {
     UPDATE,
     {
       bodyLimit: MAX_UPDATE_BYTES,
+      config: fileBodies({ takes: 'The update (.tgu)' }),
       schema: {
         summary: 'Send an update (.tgu) as a whole',
         tags: ['updates'],
@@ -170,6 +172,7 @@ export function registerUpdateRoutes(app: App, context: ServerContext): void {
     `${UPDATE}/envelope`,
     {
       bodyLimit: MAX_ENVELOPE_BYTES,
+      config: fileBodies({ takes: 'The file up to its first section' }),
       schema: {
         summary: 'Begin an update that is sent in chunks, with its envelope',
         tags: ['updates'],
@@ -208,6 +211,7 @@ export function registerUpdateRoutes(app: App, context: ServerContext): void {
     `${UPDATE}/chunks/:chunk`,
     {
       bodyLimit: CHUNK_BYTES,
+      config: fileBodies({ takes: 'The chunk: 1 MiB, the last one of a section less' }),
       schema: {
         summary: 'Send one chunk: sections in mebibytes, numbered through',
         tags: ['updates'],
@@ -270,7 +274,10 @@ export function registerUpdateRoutes(app: App, context: ServerContext): void {
 
   app.get(
     `${UPDATE}/file`,
-    { schema: { summary: 'The update itself, for open --verify', tags: ['updates'], params: updateParams } },
+    {
+      config: fileBodies({ gives: 'The update (.tgu)' }),
+      schema: { summary: 'The update itself, for open --verify', tags: ['updates'], params: updateParams },
+    },
     async (request, reply) => {
       const { plan, fingerprint } = request.params;
       const state = await rounds.require(plan);
