@@ -10,6 +10,7 @@ import { readAll, sendStored, streamOf } from '../files/bodies.js';
 import { storeBytes } from '../files/stored-file.js';
 import type { App } from '../http/app-type.js';
 import { verdictParams } from '../http/params.js';
+import { fileBodies } from '../openapi/route-bodies.js';
 import type { VerdictRecord } from '../verdicts/verdict-book.js';
 import { requireFound } from './found.js';
 
@@ -41,6 +42,7 @@ export function registerVerdictRoutes(app: App, context: ServerContext): void {
     '/v1/verdicts/:fingerprint',
     {
       bodyLimit: MAX_VERDICT_BYTES,
+      config: fileBodies({ takes: 'The verdict (.tgv)' }),
       schema: {
         summary: "The owner's verdict on an adapter (.tgv)",
         tags: ['rollouts'],
@@ -76,7 +78,10 @@ export function registerVerdictRoutes(app: App, context: ServerContext): void {
 
   app.get(
     '/v1/verdicts/:fingerprint',
-    { schema: { summary: 'A verdict (.tgv)', tags: ['rollouts'], params: verdictParams } },
+    {
+      config: fileBodies({ gives: 'The verdict (.tgv)' }),
+      schema: { summary: 'A verdict (.tgv)', tags: ['rollouts'], params: verdictParams },
+    },
     async (request, reply) => {
       const record = requireFound(await verdicts.find(request.params.fingerprint), 'verdict');
       return sendStored(request, reply, store.blobs, record);
