@@ -57,17 +57,16 @@ async function runIn(directory: string, size: Size, out: string): Promise<void> 
   };
   const results = await runDemo({ ...size, directory, progress });
   const wallSeconds = (performance.now() - started) / 1000;
-  const processorSeconds = process.cpuUsage().user / 1e6;
   await mkdir(out, { recursive: true });
-  const document = { wallSeconds, processorSeconds, ...results };
+  const document = { wallSeconds, ...results };
   await writeFile(join(out, 'results.json'), `${JSON.stringify(document, null, 2)}\n`);
   await writeFile(
     join(out, 'success.svg'),
-    renderSuccessChart(results.curves, 'Success by round, of five arms'),
+    renderSuccessChart(results.curves, 'Success by round, of all arms'),
   );
   process.stdout.write(`\n${renderResults(results)}\n\n`);
   process.stdout.write(
-    `${wallSeconds.toFixed(0)} s, ${processorSeconds.toFixed(0)} s of processor time. results.json and success.svg are in ` +
+    `${wallSeconds.toFixed(0)} s, ${results.processorSeconds.toFixed(0)} s of processor time. results.json and success.svg are in ` +
       `${resolve(out)}.\n`,
   );
 }

@@ -1,5 +1,6 @@
 /** All arms, on the same robots, sites and episodes; then attacks on the fleet of the arm that is at work. */
 import { join } from 'node:path';
+import { runBeside } from './comparison/beside.js';
 import { ownersCopies, ProvingGround } from './evaluate.js';
 import { ARM_NAMES, type ArmName, DEPLOYED_ARM } from './fleet/arms.js';
 import {
@@ -11,7 +12,7 @@ import {
   UNCLIPPED_SIGN_FLIP,
 } from './fleet/attacks.js';
 import type { RoundFacts } from './fleet/federation.js';
-import { Fleet } from './fleet/fleet.js';
+import { Fleet, type FleetOptions } from './fleet/fleet.js';
 import {
   type CurveDifference,
   compareCurves,
@@ -21,10 +22,11 @@ import {
   type Summary,
   summaryOf,
 } from './fleet/measure.js';
-import { type ArmRound, runArm } from './fleet/run-arm.js';
+import type { ArmRound } from './fleet/run-arm.js';
 import { type AttackCourse, runAttack } from './operation/attack-course.js';
 import type { DeployedRound } from './operation/deployed-fleet.js';
 import { type DeployedArm, runDeployedArm } from './operation/run-deployed-arm.js';
+import { processorSeconds } from './processor-time.js';
 
 export interface RunOptions {
   readonly directory: string;
@@ -62,6 +64,8 @@ export interface DemoResults {
   /** The arm at work, round by round. */
   readonly deployed: readonly DeployedRound[];
   readonly attacks: readonly AttackCourse[];
+  /** Of all processes. */
+  readonly processorSeconds: number;
 }
 
 const ATTACKS: readonly Attack[] = [SIGN_FLIP, UNCLIPPED_SIGN_FLIP, BACKDOOR, UNCLIPPED_BACKDOOR];
@@ -72,13 +76,13 @@ const COMPARED: readonly (readonly [ArmName, ArmName])[] = [
   ['encrypted 8-bit', 'no federation'],
   ['encrypted 8-bit', 'plain FedAvg'],
   ['encrypted 4-bit, keep 0.1', 'plain FedAvg'],
+  ['encrypted 4-bit, keep 0.1, from owed', 'plain FedAvg'],
   ['encrypted with DP', 'plain FedAvg'],
 ];
 
 export async function runDemo(options: RunOptions): Promise<DemoResults> {
-  const { directory, robots, unseenSites, progress } = options;
-  progress?.('Pre-training on the nominal arm');
-  const fleet = await Fleet.open({ base: join(directory, 'base'), robots, unseenSites });
+  options.progress?.('Pre-training on the nominal arm');
+  const fleet = await Fleet.open(fleetOptions(options));
   const gateGround = new ProvingGround(ownersCopies(fleet.ground.sites));
   try {
     return await runOn(fleet, gateGround, options);
@@ -91,41 +95,47 @@ export async function runDemo(options: RunOptions): Promise<DemoResults> {
 async function runOn(fleet: Fleet, gateGround: ProvingGround, options: RunOptions): Promise<DemoResults> {
   const { directory, robots, unseenSites, rounds, episodes, episodesAReport, progress } = options;
   const seeds = episodeSeeds(episodes);
-  const pretrained = () => fleet.network;
-  const start = summaryOf(await measure(fleet.ground, pretrained, pretrained, seeds));
-  const runs = new Map<ArmName, readonly ArmRound[]>();
-  const armDirectory = (arm: ArmName): string => join(directory, `arm-${ARM_NAMES.indexOf(arm) + 1}`);
-  const atWork = await runDeployedArm({
-    fleet,
-    gateGround,
-    rounds,
-    seeds,
-    episodesAReport,
-    directory: armDirectory(DEPLOYED_ARM),
-    progress,
-  });
-  for (const arm of ARM_NAMES) {
-    if (arm === DEPLOYED_ARM) runs.set(arm, atWork.rounds);
-    else {
-      const run = { fleet, arm, rounds, seeds, directory: armDirectory(arm) };
-      runs.set(arm, await runArm({ ...run, ...(progress !== undefined && { progress }) }));
-    }
+  const compared = runBeside(
+    { fleet: fleetOptions(options), rounds, seeds, directory },
+    progress ?? (() => undefined),
+  );
+  try {
+    const pretrained = () => fleet.network;
+    const start = summaryOf(await measure(fleet.ground, pretrained, pretrained, seeds));
+    const atWork = await runDeployedArm({
+      fleet,
+      gateGround,
+      rounds,
+      seeds,
+      episodesAReport,
+      directory: join(directory, 'at-work'),
+      progress,
+    });
+    const attacks = await attackAll(fleet, atWork, options);
+    const beside = await compared.done;
+    const runs = new Map<ArmName, readonly ArmRound[]>([...beside.runs, [DEPLOYED_ARM, atWork.rounds]]);
+    const roundsOf = (arm: ArmName): readonly ArmRound[] => runs.get(arm) ?? [];
+    const named = (name: ArmName) => ({ name, rounds: roundsOf(name).map(({ measured }) => measured) });
+    return {
+      robots,
+      unseenSites,
+      rounds,
+      episodes,
+      curves: ARM_NAMES.map((arm) => curveOf(arm, start, roundsOf(arm))),
+      differences: COMPARED.map(([first, second]) =>
+        compareCurves(fleet.ground, named(first), named(second)),
+      ),
+      deployed: atWork.made,
+      attacks,
+      processorSeconds: processorSeconds() + beside.processorSeconds,
+    };
+  } finally {
+    compared.stop();
   }
-  const curves = ARM_NAMES.map((arm) => curveOf(arm, start, runs.get(arm) as readonly ArmRound[]));
-  const named = (name: ArmName) => ({
-    name,
-    rounds: (runs.get(name) as readonly ArmRound[]).map(({ measured }) => measured),
-  });
-  return {
-    robots,
-    unseenSites,
-    rounds,
-    episodes,
-    curves,
-    differences: COMPARED.map(([first, second]) => compareCurves(fleet.ground, named(first), named(second))),
-    deployed: atWork.made,
-    attacks: await attackAll(fleet, atWork, seeds, options),
-  };
+}
+
+function fleetOptions({ directory, robots, unseenSites }: RunOptions): FleetOptions {
+  return { base: join(directory, 'base'), robots, unseenSites };
 }
 
 function curveOf(arm: ArmName, start: Summary, run: readonly ArmRound[]): Curve {
@@ -147,8 +157,7 @@ function curveOf(arm: ArmName, start: Summary, run: readonly ArmRound[]): Curve 
 async function attackAll(
   fleet: Fleet,
   { deployed }: DeployedArm,
-  seeds: readonly number[],
-  { directory, rounds, attackRounds, progress }: RunOptions,
+  { directory, rounds, attackRounds, episodes, progress }: RunOptions,
 ): Promise<AttackCourse[]> {
   const courses: AttackCourse[] = [];
   for (const [i, attack] of ATTACKS.entries()) {
@@ -161,7 +170,7 @@ async function attackAll(
         attacker: ATTACKER,
         firstRound: rounds + 1,
         rounds: attackRounds,
-        seeds,
+        seeds: episodeSeeds({ ...episodes, unseen: 0 }),
       }),
     );
   }

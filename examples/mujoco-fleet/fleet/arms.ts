@@ -1,4 +1,4 @@
-/** What is compared: five ways for robots to learn from each other, or not to. */
+/** What is compared: ways for robots to learn from each other, or not to. */
 import { EncryptedFleet } from './encrypted-fleet.js';
 import type { Federation } from './federation.js';
 import { plainAverage } from './plain-average.js';
@@ -8,6 +8,7 @@ export const ARM_NAMES = [
   'plain FedAvg',
   'encrypted 8-bit',
   'encrypted 4-bit, keep 0.1',
+  'encrypted 4-bit, keep 0.1, from owed',
   'encrypted with DP',
 ] as const;
 export type ArmName = (typeof ARM_NAMES)[number];
@@ -30,9 +31,12 @@ export const PRIVACY = {
   colluders: 1,
 } as const;
 
+const FEW_BITS = { training: { bits: 4, keepRatio: 0.1 } } as const;
+
 const SETTINGS = {
   'encrypted 8-bit': { training: { bits: 8, keepRatio: 1 } },
-  'encrypted 4-bit, keep 0.1': { training: { bits: 4, keepRatio: 0.1 } },
+  'encrypted 4-bit, keep 0.1': FEW_BITS,
+  'encrypted 4-bit, keep 0.1, from owed': FEW_BITS,
   'encrypted with DP': { training: { bits: { min: 2, max: 8 }, keepRatio: 1 }, privacy: PRIVACY },
 } as const;
 
@@ -49,5 +53,10 @@ export interface ArmOptions {
 
 export async function createFederation(arm: FederatedArm, options: ArmOptions): Promise<Federation> {
   if (arm === 'plain FedAvg') return plainAverage;
-  return EncryptedFleet.create({ ...options, quorum: options.robots, settings: SETTINGS[arm] });
+  return EncryptedFleet.create({
+    ...options,
+    quorum: options.robots,
+    settings: SETTINGS[arm],
+    trainsFromOwed: arm === 'encrypted 4-bit, keep 0.1, from owed',
+  });
 }

@@ -23,8 +23,9 @@ import {
 } from '../../../lib/index.js';
 import { openClient } from '../../../lib/round/client-directory.js';
 import { openOwner } from '../../../lib/round/owner-directory.js';
-import type { Federation, RoundFacts, RoundInput } from './federation.js';
+import type { Federation, RoundFacts, RoundInput, StartInput } from './federation.js';
 import { FleetDirectories } from './fleet-directories.js';
+import { writeOwnStart } from './own-start.js';
 import { writeUnclippedUpdate } from './unclipped-update.js';
 
 const CUSTODIANS = 4;
@@ -42,6 +43,8 @@ export interface EncryptedFleetOptions {
   readonly quorum: number;
   /** Settings over those of the preset, as a policy file writes them. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Whether robots train from the release and what they owe, or from the release alone. */
+  readonly trainsFromOwed?: boolean;
 }
 
 interface Sealed {
@@ -87,6 +90,25 @@ export class EncryptedFleet implements Federation {
   /** Where the signed plan of a round is. */
   planFile(round: number): string {
     return join(this.options.directory, `round-${round}`, 'round.tgp');
+  }
+
+  async starts({ round, release, directory }: StartInput): Promise<readonly string[]> {
+    const { robots, trainsFromOwed } = this.options;
+    const all = Array.from({ length: robots }, (_, robot) => robot);
+    if (trainsFromOwed !== true || round === 1) return all.map(() => release);
+    const { roster, close } = await openRole(this.roles.coordinator, 'coordinator');
+    try {
+      const lastPlan = await readTrustedPlan(this.planFile(round - 1), roster);
+      const starts: string[] = [];
+      for (const robot of all) {
+        const out = join(directory, `start-${robot + 1}`);
+        await writeOwnStart({ clientDirectory: this.roles.client(robot), lastPlan, release, out });
+        starts.push(out);
+      }
+      return starts;
+    } finally {
+      close();
+    }
   }
 
   async average(input: RoundInput): Promise<RoundFacts> {

@@ -31,7 +31,18 @@ export interface RoundFacts {
   readonly epsilonSpent?: number;
 }
 
+/** What robots need to know where to train from. */
+export interface StartInput {
+  /** Counted from 1. */
+  readonly round: number;
+  readonly release: string;
+  /** Directory to write adapters below. */
+  readonly directory: string;
+}
+
 export interface Federation {
+  /** Directories of the adapters that robots train from and seal against, one a robot; absent where that is the release. */
+  starts?(input: StartInput): Promise<readonly string[]>;
   /** Averages what the robots trained and writes the candidate for the next release. */
   average(input: RoundInput): Promise<RoundFacts>;
 }

@@ -24,7 +24,7 @@ export interface StepInput {
   /** Directory of the adapter that the robots run. */
   readonly release: string;
   /** Directories of that adapter as each robot opened it; absent where they all read `release`. */
-  readonly own?: readonly string[] | undefined;
+  readonly running?: readonly string[] | undefined;
   /** Directory for what the round leaves behind; of this round alone. */
   readonly directory: string;
   /** Robots that mean harm, by their index. */
@@ -96,7 +96,7 @@ export class Fleet {
    */
   async step(
     federation: Federation,
-    { round, release, own, directory, attacks }: StepInput,
+    { round, release, running, directory, attacks }: StepInput,
   ): Promise<StepOutcome> {
     const hand = async (robot: Robot, from: string, name: string): Promise<string> => {
       const path = join(directory, name);
@@ -104,6 +104,7 @@ export class Fleet {
       await writeLora(path, await this.train(robot, lora, round), this.options.base);
       return path;
     };
+    const own = running ?? (await federation.starts?.({ round, release, directory }));
     const trained: string[] = [];
     for (const [i, robot] of this.robots(attacks).entries())
       trained.push(await hand(robot, own?.[i] ?? release, `robot-${i + 1}`));

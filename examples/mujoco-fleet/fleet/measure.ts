@@ -68,6 +68,19 @@ export async function measure(
   };
 }
 
+/** Success alone, of one policy in all of these episodes. */
+export async function successOf(
+  ground: ProvingGround,
+  policy: Network,
+  seeds: readonly number[],
+): Promise<Rate> {
+  const episodes: Episode[] = [];
+  for (const seed of seeds) {
+    episodes.push(await evaluateEpisode(ground, 'candidate', { policy, reference: policy }, seed));
+  }
+  return rateOf(episodes);
+}
+
 export type Summary = Omit<Measured, 'episodes'>;
 
 export function summaryOf({ episodes: _, ...summary }: Measured): Summary {

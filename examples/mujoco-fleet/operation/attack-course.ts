@@ -3,7 +3,7 @@ import { TensorGuardError } from '../../../lib/errors.js';
 import { policyOf } from '../evaluate.js';
 import { type Attack, describeAttack } from '../fleet/attacks.js';
 import type { Fleet } from '../fleet/fleet.js';
-import { measure, type Summary, summaryOf } from '../fleet/measure.js';
+import { type Rate, successOf } from '../fleet/measure.js';
 import type { DeployedFleet, DeployedRound } from './deployed-fleet.js';
 
 /** The first thing that stopped it: what refused or went back, and why. */
@@ -21,7 +21,7 @@ export interface AttackedRound {
   readonly clipFactor?: number;
   readonly saturatedValues?: number;
   /** What the round came to, were it to run everywhere. */
-  readonly candidate: Summary;
+  readonly candidate: Rate;
 }
 
 export interface AttackCourse {
@@ -33,8 +33,8 @@ export interface AttackCourse {
   /** Candidates of which the gate could not say enough: nobody runs them until a human decides. */
   readonly undecided: number;
   /** Before the attack, and what the fleet runs after it. */
-  readonly before: Summary;
-  readonly after: Summary;
+  readonly before: Rate;
+  readonly after: Rate;
   /** Robots that run the adapter that the fleet is to run, by what they opened themselves. */
   readonly robotsAsTheyShould: number;
   readonly robots: number;
@@ -48,13 +48,16 @@ export interface AttackCourseOptions {
   readonly attacker: number;
   readonly firstRound: number;
   readonly rounds: number;
+  /** Of episodes at the robots' own sites. */
   readonly seeds: readonly number[];
 }
 
 export async function runAttack(options: AttackCourseOptions): Promise<AttackCourse> {
-  const { deployed, attack, attacker, firstRound, rounds: count } = options;
+  const { deployed, fleet, attack, attacker, firstRound, rounds: count, seeds } = options;
   const attacks = new Map([[attacker, attack]]);
-  const before = await measured(deployed.current, options);
+  const success = async (adapter: string): Promise<Rate> =>
+    successOf(fleet.ground, await policyOf(adapter), seeds);
+  const before = await success(deployed.current);
   const rounds: AttackedRound[] = [];
   let stopped: Stopped | undefined;
   for (let round = firstRound; round < firstRound + count && stopped === undefined; round += 1) {
@@ -71,7 +74,7 @@ export async function runAttack(options: AttackCourseOptions): Promise<AttackCou
       ...(rollout !== undefined && { rollout }),
       ...(clipFactor !== undefined && { clipFactor }),
       ...(facts.saturatedValues !== undefined && { saturatedValues: facts.saturatedValues }),
-      candidate: await measured(candidate, options),
+      candidate: await success(candidate),
     });
     stopped = stopOf(made);
   }
@@ -82,7 +85,7 @@ export async function runAttack(options: AttackCourseOptions): Promise<AttackCou
     released: rounds.filter(({ rollout }) => rollout?.phase.name === 'full').length,
     undecided: rounds.filter(({ gate }) => gate.outcome === 'inconclusive').length,
     before,
-    after: await measured(deployed.current, options),
+    after: await success(deployed.current),
     robotsAsTheyShould: deployed.robots.length - deployed.straying.length,
     robots: deployed.robots.length,
   };
@@ -107,10 +110,4 @@ function stopOf({ round, gate, rollout }: DeployedRound): Stopped | undefined {
     round,
     why: [rollout.cause ?? rollout.phase.name, ...conditions].join(': '),
   };
-}
-
-async function measured(adapter: string, { fleet, seeds }: AttackCourseOptions): Promise<Summary> {
-  const policy = await policyOf(adapter);
-  const everywhere = () => policy;
-  return summaryOf(await measure(fleet.ground, everywhere, everywhere, seeds));
 }

@@ -135,7 +135,7 @@ export class DeployedFleet {
     const { candidate, facts, deltaError } = await fleet.step(this.encrypted, {
       round,
       release: this.current,
-      own: this.robots.map(({ adapter }) => adapter),
+      running: this.robots.map(({ adapter }) => adapter),
       directory: join(directory, `step-${round}`),
       ...(attacks !== undefined && { attacks }),
     });

@@ -6,6 +6,14 @@ const PREFIX = 'base_model.model.';
 const DOWN = '.lora_A.weight';
 const UP = '.lora_B.weight';
 
+/** An adapter's tensors under PEFT's names. The values are the adapter's own. */
+export function factorTensors({ rank, factors }: Lora) {
+  return factors.flatMap(({ name, inputs, outputs, down, up }) => [
+    { name: `${PREFIX}${name}${DOWN}`, dtype: 'F32' as const, shape: [rank, inputs], data: down },
+    { name: `${PREFIX}${name}${UP}`, dtype: 'F32' as const, shape: [outputs, rank], data: up },
+  ]);
+}
+
 /** @param base directory of the policy that is adapted, which the configuration names as PEFT does */
 export async function writeLora(directory: string, lora: Lora, base: string): Promise<void> {
   const config = {
@@ -22,10 +30,7 @@ export async function writeLora(directory: string, lora: Lora, base: string): Pr
   };
   await writePeftAdapter(directory, {
     configBytes: Buffer.from(JSON.stringify(config, null, 2)),
-    tensors: lora.factors.flatMap(({ name, inputs, outputs, down, up }) => [
-      { name: `${PREFIX}${name}${DOWN}`, dtype: 'F32' as const, shape: [lora.rank, inputs], data: down },
-      { name: `${PREFIX}${name}${UP}`, dtype: 'F32' as const, shape: [outputs, lora.rank], data: up },
-    ]),
+    tensors: factorTensors(lora),
   });
 }
 

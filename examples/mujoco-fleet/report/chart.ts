@@ -2,18 +2,8 @@
 import type { Rate } from '../fleet/measure.js';
 import type { Curve } from '../run-demo.js';
 
-const COLOURS = [
-  '#5c5c5c',
-  '#0072b2',
-  '#d55e00',
-  '#007a5a',
-  '#8f4a80',
-  '#b8860b',
-  '#56b4e9',
-  '#c0396b',
-  '#333333',
-];
-const DASHES = ['2 3', 'none', '7 3', 'none', '8 3 2 3'];
+const COLOURS = ['#5c5c5c', '#0072b2', '#d55e00', '#007a5a', '#b8860b', '#8f4a80'];
+const DASHES = ['2 3', 'none', '7 3', 'none', 'none', '8 3 2 3'];
 const PANEL = { width: 420, height: 300, left: 52, right: 14, top: 36, bottom: 44 } as const;
 const LEGEND_ROW = 20;
 const LEGEND_COLUMNS = 2;

@@ -103,5 +103,6 @@ export function renderCurves(results: DemoResults): string {
     'take turns. "violations" are control steps beyond a joint limit, an episode; "error" is of the last averaged delta to the',
     'plain mean of the deltas, all of it: rounding, noise, clip, and what is sent later; KL (nats) is to the release before;',
     'epsilon is what one robot has spent in all rounds, at delta 1e-5. The 8-bit curve is what its fleet ran, past the gate.',
+    '"from owed": its robots train from the release and what they have not delivered yet, and not from the release alone.',
   ].join('\n');
 }

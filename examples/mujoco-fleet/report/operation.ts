@@ -56,7 +56,7 @@ export function renderDeployed(rounds: readonly DeployedRound[]): string {
 function clipOf(rounds: readonly AttackedRound[]): string {
   const [first] = rounds;
   if (first?.clipFactor === undefined) return NOT_THERE;
-  return first.clipFactor < 1 ? `${percent(first.clipFactor)} % left` : 'not met';
+  return first.clipFactor < 1 ? `${percent(first.clipFactor)} % left` : 'left out';
 }
 
 function stoppedBy({ stopped, released, undecided, rounds }: AttackCourse): string {
@@ -67,16 +67,16 @@ function stoppedBy({ stopped, released, undecided, rounds }: AttackCourse): stri
 
 function attackRow(course: AttackCourse): string[] {
   const { rounds, released, undecided, before, after, robotsAsTheyShould, robots } = course;
-  const worst = rounds.reduce((least, { candidate }) => Math.min(least, candidate.training.rate), 1);
+  const worst = rounds.reduce((least, { candidate }) => Math.min(least, candidate.rate), 1);
   return [
     course.attack,
     clipOf(rounds),
     String(rounds.length),
     `${released}, ${undecided}`,
     stoppedBy(course),
-    percent(before.training.rate),
+    percent(before.rate),
     percent(worst),
-    percent(after.training.rate),
+    percent(after.rate),
     `${robotsAsTheyShould} of ${robots}`,
   ];
 }
@@ -112,7 +112,7 @@ export function renderOperation({ deployed, attacks }: DemoResults): string {
     '',
     'While the fleet is set up, a candidate has to be no worse than what runs; from the release on that was shown to be above the',
     "safety profile's floors, these hold too. A step's floor is what its robots have shown under the best release so far, less the",
-    'regression that the profile allows. "clip" is what the attacker\'s client left of its delta in the first round; "not met":',
+    'regression that the profile allows. "clip" is what the attacker\'s client left of its delta in the first round; "left out":',
     "it does not clip. Success is at the robots' own sites: of what ran before, of the worst candidate that the attack came to,",
     'were it to run everywhere, and of what runs after it. The last column counts robots that run what the fleet is to run,',
     'each by what it opened with its own key.',

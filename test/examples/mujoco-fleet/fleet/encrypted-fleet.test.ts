@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { createFederation, type FederatedArm } from '../../../../examples/mujoco-fleet/fleet/arms.js';
 import { SIGN_FLIP, tamper } from '../../../../examples/mujoco-fleet/fleet/attacks.js';
 import type { RoundFacts } from '../../../../examples/mujoco-fleet/fleet/federation.js';
-import { plainAverage } from '../../../../examples/mujoco-fleet/fleet/plain-average.js';
+import { meanLora, plainAverage } from '../../../../examples/mujoco-fleet/fleet/plain-average.js';
 import { readLora, writeLora } from '../../../../examples/mujoco-fleet/policy/adapter-files.js';
 import {
   copyLora,
@@ -88,6 +88,32 @@ describe('encrypted rounds of the MuJoCo fleet', function () {
     expect(unclipped.norms[0]).to.be.above(1.5 * (clipped.norms[0] as number));
     // Nobody bounded what was summed in the clear: twenty times a delta.
     for (const { errors: found } of [clipped, unclipped]) expect(found[0]).to.be.above(0.3);
+  });
+
+  it('let robots start from what they owe: together they stand where the plain mean does', async () => {
+    const directory = await temporaryDirectory();
+    const arm = { directory: join(directory, 'arm'), robots: ROBOTS };
+    const federation = await createFederation('encrypted 4-bit, keep 0.1, from owed', arm);
+    const first = createLora(createNetwork([13, 24, 24, 2], 1), 4, 8, 1);
+    const release = join(directory, 'release');
+    await writeLora(release, first, 'base');
+    const paths: string[] = [];
+    for (let robot = 0; robot <= ROBOTS; robot += 1) {
+      paths.push(join(directory, `robot-${robot}`));
+      await writeLora(paths[robot] as string, moved(first, robot, 1), 'base');
+    }
+    const pilot = paths.pop() as string;
+    const out = join(directory, 'candidate');
+    const start = { release, directory };
+    expect(await federation.starts?.({ ...start, round: 1 })).to.deep.equal(paths.map(() => release));
+    await federation.average({ round: 1, release, trained: paths, pilot, out });
+    const starts = (await federation.starts?.({ round: 2, release: out, directory })) ?? [];
+    const read = async (path: string): Promise<Lora> => (await readLora(path)).lora;
+    const mean = meanLora(await Promise.all(paths.map(read)));
+    const together = meanLora(await Promise.all(starts.map(read)));
+    const delivered = await read(out);
+    expect(distanceOf(delivered, mean) / distanceOf(mean, first), 'a tenth was sent').to.be.above(0.5);
+    expect(distanceOf(together, mean) / distanceOf(mean, first)).to.be.below(1e-4);
   });
 
   it('count what privacy costs', async () => {
