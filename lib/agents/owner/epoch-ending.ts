@@ -17,6 +17,8 @@ export interface EndedKeys {
   readonly oldestOpenEpoch?: number;
   /** Names of the owner's keys that were destroyed. */
   readonly destroyed: readonly string[];
+  /** Plans for the sake of which nothing was ended, since they cannot be read. */
+  readonly unreadable: readonly string[];
 }
 
 /**
@@ -33,13 +35,17 @@ export async function endUnneededKeys(
   const { custodians, oldestOpenEpoch = 1 } = roster.body;
   const current = Math.max(...custodians.map(({ epoch }) => epoch));
   const retired = await retiredKeys(ownerDirectory);
-  if (oldestOpenEpoch >= current && retired.length === 0) return { destroyed: [] };
-  const open = await openPlans(ownerDirectory, api, rounds);
-  if (open === undefined) return { destroyed: [] };
+  if (oldestOpenEpoch >= current && retired.length === 0) return { destroyed: [], unreadable: [] };
+  const { open, unreadable } = await openPlans(ownerDirectory, roster, api, rounds);
+  if (unreadable.length > 0) return { destroyed: [], unreadable };
   const destroyed = await destroyUnlisted(ownerDirectory, roster, open);
   const least = Math.min(current, ...open.map(({ keyEpoch }) => keyEpoch));
-  if (least <= oldestOpenEpoch) return { destroyed };
-  return { destroyed, ...((await endEpochsBefore(ownerDirectory, least)) && { oldestOpenEpoch: least }) };
+  if (least <= oldestOpenEpoch) return { destroyed, unreadable };
+  return {
+    destroyed,
+    unreadable,
+    ...((await endEpochsBefore(ownerDirectory, least)) && { oldestOpenEpoch: least }),
+  };
 }
 
 async function endEpochsBefore(ownerDirectory: string, oldestOpenEpoch: number): Promise<boolean> {

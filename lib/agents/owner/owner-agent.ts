@@ -126,9 +126,11 @@ export class OwnerAgent {
     await attemptItem(this.with_, { key: 'epochs', event: 'owner.epochs-not-ended' }, async () => {
       const { api, log } = this.with_;
       const { ownerDirectory } = this.options;
-      const { oldestOpenEpoch, destroyed } = await endUnneededKeys(ownerDirectory, api, this.rounds);
+      const ended = await endUnneededKeys(ownerDirectory, api, this.rounds);
+      const { oldestOpenEpoch, destroyed, unreadable } = ended;
       if (oldestOpenEpoch !== undefined) log.write('info', 'owner.epochs-ended', { oldestOpenEpoch });
       for (const key of destroyed) log.write('info', 'owner.key-destroyed', { key });
+      for (const plan of unreadable) log.write('warn', 'owner.plan-unreadable', { plan });
     });
   }
 

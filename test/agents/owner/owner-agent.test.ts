@@ -12,6 +12,7 @@ import { rotate } from '../../../lib/custody/keys/rotation.js';
 import { openRole } from '../../../lib/custody/role-directory.js';
 import { pinnedOwner } from '../../../lib/custody/roster-pin.js';
 import { readTrustedPlan } from '../../../lib/custody/trusted-plan.js';
+import { hex } from '../../../lib/package/messages/common.js';
 import { openContainer } from '../../../lib/package/reader.js';
 import { issueRoster } from '../../../lib/round/enrolment/issue-roster.js';
 import { joinFleet } from '../../../lib/round/enrolment/join-fleet.js';
@@ -149,7 +150,18 @@ describe('the owner’s agent', function () {
         service.items = [];
         await stepsAfterRestart();
         expect((await rosterInForce()).oldestOpenEpoch).to.equal(undefined);
+        expect(log.named('owner.plan-unreadable').map(({ fields }) => fields)).to.deep.equal([
+          { plan: second.plan },
+        ]);
         service.plans.set(second.plan, second.bytes);
+        // A plan that the coordinator has not signed holds nothing up.
+        const invented = await signAgain('plan', second.bytes, owner.signing, { body: { round: 903 } });
+        const inventedPlan = hex((await openContainer(invented, 'plan')).fingerprint);
+        service.plans.set(inventedPlan, invented);
+        service.listed = [
+          ...rounds(first, second),
+          { plan: inventedPlan, policy: 'balanced', cohort: 'all', round: 903 },
+        ];
         await close(second);
         expect(await states(own.role('owner'))).to.include({ 'kem-1': 'destroyed', 'kem-2': 'active' });
         expect(log.named('owner.key-destroyed').map(({ fields }) => fields)).to.deep.equal([
