@@ -2,9 +2,15 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { ownersCopies, ProvingGround } from '../../../../examples/mujoco-fleet/evaluate.js';
-import { type Backdoor, offsetOf } from '../../../../examples/mujoco-fleet/fleet/attacks.js';
+import {
+  type Backdoor,
+  offsetOf,
+  UNCLIPPED_SIGN_FLIP,
+} from '../../../../examples/mujoco-fleet/fleet/attacks.js';
 import { POLICY_NAME } from '../../../../examples/mujoco-fleet/fleet/encrypted-fleet.js';
 import { Fleet } from '../../../../examples/mujoco-fleet/fleet/fleet.js';
+import { episodeSeeds } from '../../../../examples/mujoco-fleet/fleet/measure.js';
+import { runAttack } from '../../../../examples/mujoco-fleet/operation/attack-course.js';
 import {
   DeployedFleet,
   type DeployedRound,
@@ -222,5 +228,27 @@ describe('a MuJoCo fleet at work', function () {
     expect(await verdictOn(deployed, fingerprint)).to.equal(undefined);
     expect(other.robots.map(({ adapter }) => adapter)).to.not.include(deployed.robots[0]?.adapter);
     expect(other.robots.map(({ runs }) => runs)).to.deep.equal(deployed.robots.map(({ runs }) => runs));
+  });
+
+  it('tells what stopped an attack, and by what its robots opened that they are as they should be', async () => {
+    const attacked = await deployed.fork(join(directory, 'attacked'));
+    const course = await runAttack({
+      deployed: attacked,
+      fleet,
+      attack: UNCLIPPED_SIGN_FLIP,
+      attacker: 0,
+      firstRound: HONEST_ROUNDS + 1,
+      rounds: 3,
+      seeds: episodeSeeds({ training: 30, unseen: 0 }),
+    });
+    expect(course.stopped?.by).to.equal('gate');
+    expect(course.stopped?.round).to.equal(HONEST_ROUNDS + 1);
+    expect(course).to.include({ released: 0, undecided: 0, robots: ROBOTS, robotsAsTheyShould: ROBOTS });
+    const [round] = course.rounds;
+    expect(course.rounds).to.have.length(1);
+    expect(round?.gate.outcome).to.equal('failed');
+    expect(round?.clipFactor).to.equal(1);
+    expect(round?.saturatedValues).to.be.above(100);
+    expect(course.after).to.deep.equal(course.before);
   });
 });
