@@ -1,6 +1,9 @@
 /** A small real fleet behind a server that serves the page: its agents seal, answer, open and release for as long as it runs. */
-import { cp } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
+import { perturbAdapter } from '../../../lib/adapter/synthetic.js';
 import { OwnerAgent } from '../../../lib/agents/owner/owner-agent.js';
 import { Robot } from '../../../lib/agents/robot/robot.js';
 import { type AgentContext, runAgent } from '../../../lib/agents/run-agent.js';
@@ -112,6 +115,18 @@ export class LiveFleet {
         ),
       ),
     );
+  }
+
+  /** From what was released, where each robot's trainer writes. */
+  async trainAgain(robots: number): Promise<void> {
+    for (let number = 1; number <= robots; number += 1) {
+      const release = this.fleet.at('releases', `${number}`);
+      await eventually(`a release at robot ${number}`, () => existsSync(release), this.logs);
+      const next = this.fleet.at('training', `${number}-next`);
+      await perturbAdapter(release, next, { seed: `second training of ${number}` });
+      await rm(join(next, 'README.md'), { force: true });
+      await cp(next, this.fleet.at('training', `${number}`), { recursive: true });
+    }
   }
 
   /** The envelope's interval is an hour; the owner's clock goes ahead. */

@@ -116,7 +116,7 @@ function Custodian({ custodian }: { readonly custodian: CustodianView }) {
           {
             title: 'Epoch',
             isNumeric: true,
-            cell: (key) => (key.epoch === undefined ? 'signing' : formatNumber(key.epoch)),
+            cell: (key) => (key.epoch === undefined ? '–' : formatNumber(key.epoch)),
           },
           { title: 'State', cell: ({ state }) => <Pill tone={KEY_TONES[state]}>{state}</Pill> },
           { title: 'Made', cell: ({ createdMs }) => <Age atMs={createdMs} /> },

@@ -1,0 +1,80 @@
+/**
+ * Pictures of every view, light and dark, of a real run: `npm run screenshots` runs this, and no test does. Robots seal adapters of
+ * SmolVLA's default size and the agents of custodians and owner do the rest. Budgets, episodes and experts' shares are those that
+ * the robots are made to report here: it takes no training to draw them.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Browser } from 'playwright-core';
+import { SMOLVLA_DEFAULT_RANK, smolVlaShapes } from '../../lib/adapter/smolvla.js';
+import { VIEWS } from '../../lib/dashboard/model/place.js';
+import { launchChromium } from './support/browser.js';
+import { DashboardPage } from './support/dashboard-page.js';
+import { LiveFleet } from './support/live-fleet.js';
+import { reportOf } from './support/machine-reports.js';
+
+const IMAGES = fileURLToPath(new URL('../../../docs/images/', import.meta.url));
+const ROBOTS = 6;
+const ADAPTER = { shapes: smolVlaShapes(), rank: SMOLVLA_DEFAULT_RANK };
+const EPSILON_BUDGET = 8;
+const ROUNDS_REPORTED = 6;
+
+describe('pictures of the dashboard', function () {
+  this.timeout(900_000);
+
+  let live: LiveFleet;
+  let browser: Browser;
+  let token: string;
+
+  before(async () => {
+    await mkdir(IMAGES, { recursive: true });
+    live = await LiveFleet.start(ROBOTS, ADAPTER);
+    live.runOwner(120_000);
+    live.runCustodians(4);
+    for (let number = 1; number <= ROBOTS; number += 1) await live.runRobot(number);
+    await live.roundIs(1, 'released');
+    await live.trainAgain(ROBOTS);
+    live.passAnHour();
+    await live.roundIs(2, 'released');
+    for (let round = 1; round <= ROUNDS_REPORTED; round += 1) {
+      for (let number = 1; number < ROBOTS; number += 1)
+        await reportOf(live.fleet, number, reportIn(round, number));
+    }
+    browser = await launchChromium();
+    token = (await live.token('operator', 'Ada Lovelace')).token;
+  });
+
+  after(async () => {
+    await browser?.close();
+    await live?.stop();
+  });
+
+  for (const colorScheme of ['light', 'dark'] as const) {
+    it(`are of every view, ${colorScheme}`, async () => {
+      const page = await DashboardPage.open(browser, live.address, { colorScheme, token, height: 860 });
+      for (const view of VIEWS) {
+        await page.show(view);
+        // Lines and bars have come to where they belong.
+        await page.page.waitForTimeout(1200);
+        await page.page.screenshot({ path: join(IMAGES, `dashboard-${view}-${colorScheme}.png`) });
+      }
+      page.expectNoComplaint();
+      await page.close();
+    });
+  }
+});
+
+/** Sites that have spent more the higher their number. */
+function reportIn(round: number, number: number): Parameters<typeof reportOf>[2] {
+  return {
+    privacy: {
+      epsilonSpent: 0.25 * number * Math.sqrt(round) + 0.18 * number * round,
+      epsilonBudget: EPSILON_BUDGET,
+      ...{ delta: 1e-6, rounds: round },
+    },
+    experts: { vision: 1, language: 0.2 + 0.1 * number, action: 0.4 * number },
+    latenciesMs: { upload: 180 + 35 * number, apply: 90 + 12 * number },
+    residualNorm: 0.4 + 0.02 * number,
+  };
+}
