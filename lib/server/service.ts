@@ -48,6 +48,7 @@ import { ROLLOUT_ACCESS, registerRolloutRoutes } from './routes/rollouts.js';
 import { ROUND_ACCESS, registerRoundRoutes } from './routes/rounds.js';
 import { registerSchemaRoutes, SCHEMA_ACCESS } from './routes/schemas.js';
 import { registerUpdateRoutes, UPDATE_ACCESS } from './routes/updates.js';
+import { registerVerdictFindingsRoutes, VERDICT_FINDINGS_ACCESS } from './routes/verdict-findings.js';
 import { registerVerdictRoutes, VERDICT_ACCESS } from './routes/verdicts.js';
 import { registerWorkRoutes, WORK_ACCESS } from './routes/work.js';
 import { changeJson, decodeJson } from './state/json-state.js';
@@ -93,6 +94,7 @@ export const SERVICE_ACCESS = {
   ...METRICS_ACCESS,
   ...SCHEMA_ACCESS,
   ...VERDICT_ACCESS,
+  ...VERDICT_FINDINGS_ACCESS,
   ...ROLLOUT_ACCESS,
 };
 
@@ -215,6 +217,7 @@ export class Service {
       registerMetricsRoutes(app, context);
       registerSchemaRoutes(app);
       registerVerdictRoutes(app, context);
+      registerVerdictFindingsRoutes(app, context);
       registerRolloutRoutes(app, context);
       const { metrics } = telemetry;
       const metricsExport = await metricsExportFrom(

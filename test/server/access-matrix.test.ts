@@ -50,6 +50,7 @@ const EXPECTED: Readonly<Record<string, readonly Role[] | 'anybody'>> = {
   'PUT /v1/verdicts/:fingerprint': ['owner'],
   'GET /v1/verdicts/:fingerprint': ['client', 'owner', 'operator', 'viewer'],
   'GET /v1/verdicts': ['owner', 'operator', 'viewer'],
+  'GET /v1/verdicts/:fingerprint/findings': ['owner', 'operator', 'viewer'],
   'POST /v1/rollouts': ['owner', 'operator'],
   'GET /v1/rollouts': ['owner', 'operator', 'viewer'],
   'GET /v1/rollouts/:rollout': ['owner', 'operator', 'viewer'],

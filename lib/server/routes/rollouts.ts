@@ -32,6 +32,8 @@ export const ROLLOUT_ACCESS: AccessTable = {
   [`POST ${ROLLOUT}/rollback`]: { allow: ['owner', 'operator'] },
 };
 
+const rolloutListSchema = z.object({ rollouts: z.array(rolloutSummarySchema) });
+export type RolloutList = z.infer<typeof rolloutListSchema>;
 const listQuery = z.strictObject({ policy: idParam.optional() });
 /** What a command has to name, so that what its sender did not see is not waved through. */
 const nothingSchema = z.strictObject({});
@@ -96,7 +98,7 @@ export function registerRolloutRoutes(app: App, context: ServerContext): void {
         summary: 'Rollouts, the newest first',
         tags: ['rollouts'],
         querystring: listQuery,
-        response: { 200: z.object({ rollouts: z.array(rolloutSummarySchema) }) },
+        response: { 200: rolloutListSchema },
       },
     },
     async ({ query }) => {
