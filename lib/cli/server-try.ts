@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openPage } from '../dashboard/page-files.js';
 import { StoredTokens } from '../server/auth/stored-tokens.js';
 import { BearerTokens } from '../server/auth/tokens.js';
 import type { LogOptions } from '../server/http/logging.js';
@@ -32,6 +33,7 @@ export async function tryServer({ port, log, once }: TryOptions, out: Output): P
   try {
     const trial = await runTrial({
       ...{ directory, port, log, host: LOOPBACK, version: packageVersion() },
+      page: await openPage(),
       onStep: ({ afterMs, text }) => out.say(`${(afterMs / 1000).toFixed(2).padStart(7)} s  ${text}`),
       onTrouble: (line) => out.warn(line),
       signal: stopping.signal,
@@ -63,7 +65,9 @@ async function whatToLookAt({ service, report }: Trial): Promise<string[]> {
   const tokens = new BearerTokens(new StoredTokens(service.context.store.state));
   const { token } = await tokens.create('server --try', 'viewer', 1);
   return [
-    `It goes on serving until Ctrl-C, which removes all of it. The API: ${service.address}/docs. The round:`,
+    'It goes on serving until Ctrl-C, which removes all of it. To look around:',
+    `  ${service.address}/, the dashboard, with the token ${token}`,
+    `  ${service.address}/docs, the API; the round, for example:`,
     `  curl -H 'Authorization: Bearer ${token}' ${service.address}/v1/rounds/${report.plan}`,
   ];
 }

@@ -9,6 +9,7 @@ import { Shutdown } from '../agents/run-roles.js';
 import { EnvironmentError, RefusedError } from '../errors.js';
 import type { RoundState } from '../round/machine/state.js';
 import type { LogOptions } from '../server/http/logging.js';
+import type { ServedPage } from '../server/routes/page.js';
 import { Service } from '../server/service.js';
 import { newLines } from './round-story.js';
 import { startAgents, type TrialAgents } from './trial-agents.js';
@@ -28,6 +29,8 @@ export interface TrialOptions {
   readonly port: number;
   readonly version: string;
   readonly log?: LogOptions;
+  /** The dashboard's, for whoever looks around afterwards. */
+  readonly page?: ServedPage | undefined;
   /** Called as it happens. */
   readonly onStep: (step: TrialStep) => void;
   /** What agents complain about. */
@@ -64,7 +67,7 @@ export async function runTrial(options: TrialOptions): Promise<Trial> {
     steps.push(step);
     options.onStep(step);
   };
-  const { directory, robots = DEFAULT_ROBOTS, shapes, rank, host, port, version, log } = options;
+  const { directory, robots = DEFAULT_ROBOTS, shapes, rank, host, port, version, page, log } = options;
   const fleet = await createTrialFleet({ directory, robots, shapes, rank });
   tell(
     `A fleet with keys of its own for each of ${robots} robots, ${fleet.custodians.length} custodians (${fleet.threshold} must agree), ` +
@@ -74,7 +77,7 @@ export async function runTrial(options: TrialOptions): Promise<Trial> {
     store: { kind: 'embedded', directory: join(directory, 'data') },
     aggregator: roleDirectory(fleet, 'aggregator'),
     policy: fleet.policy,
-    ...{ host, port, version },
+    ...{ host, port, version, page },
     ...(log !== undefined && { log }),
   });
   try {

@@ -108,6 +108,8 @@ describe('server', function () {
     const [, name = '', value = '', url = ''] = look ?? [];
     const round = await fetch(url, { headers: { [name]: value } });
     expect(await round.json()).to.include({ phase: 'released', fleet: 'trial', round: 1 });
+    const page = await fetch(new URL('/', url));
+    expect([page.status, page.headers.get('content-type')]).to.deep.equal([200, 'text/html; charset=utf-8']);
     expect(await readdir(cwd)).to.have.length(1);
     expect(await stop(child)).to.equal(0);
     expect(await readdir(cwd)).to.deep.equal([]);
