@@ -115,6 +115,17 @@ describe('server', function () {
     expect(await readdir(cwd)).to.deep.equal([]);
   });
 
+  it('keeps a whole number of closed rounds, and bytes that no round refers to for an hour at least', async () => {
+    const cwd = await temporaryDirectory();
+    for (const wrong of [
+      ['--keep-rounds', '-1'],
+      ['--keep-rounds', '1.5'],
+      ['--keep-unused-hours', '0'],
+    ]) {
+      await refuse(['server', ...wrong], { cwd }, { exitCode: 2, code: 'usage' });
+    }
+  });
+
   it('--try takes no fleet of yours', async () => {
     const cwd = await temporaryDirectory();
     await refuse(['server', '--try', '--data', 'here'], { cwd }, { exitCode: 2, code: 'usage' });
