@@ -10,6 +10,10 @@ export interface ServerConfig {
   readonly aggregator: string;
   readonly port: number;
   readonly sumLeaseMs: number;
+  readonly observing?: boolean;
+  readonly recordsDirectory?: string;
+  /** Variables that are added to the process's own. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export type ServerMessage = { readonly type: 'listening'; readonly address: string };
@@ -19,6 +23,8 @@ const UNLIMITED = 10_000_000;
 
 async function main(path: string): Promise<void> {
   const { sumLeaseMs, ...config } = JSON.parse(readFileSync(path, 'utf8')) as ServerConfig;
+  // OpenTelemetry's packages read the process's.
+  Object.assign(process.env, config.environment);
   const service = await Service.start({
     ...config,
     policy: soakPolicy(),

@@ -1,5 +1,6 @@
 /** What an agent says about itself: one event a line, with a stable name, for people or for a collector. */
 import { TensorGuardError } from '../errors.js';
+import { isSecretName, REDACTED, redacted } from '../observability/redaction.js';
 
 export type LogLevel = 'info' | 'warn' | 'error';
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -18,7 +19,8 @@ export function lineLog(
   now: () => number = Date.now,
 ): AgentLog {
   return {
-    write(level, event, fields = {}) {
+    write(level, event, given = {}) {
+      const fields = safeFields(given);
       const time = new Date(now()).toISOString();
       writeLine(
         format === 'json'
@@ -27,6 +29,16 @@ export function lineLog(
       );
     },
   };
+}
+
+/** Also what a service or a library had to say, in a message, has no token in it. */
+function safeFields(fields: LogFields): LogFields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => {
+      if (value !== undefined && isSecretName(name)) return [name, REDACTED];
+      return [name, typeof value === 'string' ? redacted(value) : value];
+    }),
+  );
 }
 
 function textFields(fields: LogFields): string[] {

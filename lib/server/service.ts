@@ -65,6 +65,8 @@ export interface ServiceOptions extends Omit<AppOptions, 'access' | 'directory' 
   readonly retention?: RetentionPolicy;
   /** Directory for records as JSONL; none are written where it is absent. */
   readonly recordsDirectory?: string | undefined;
+  /** False: neither records nor metrics are taken of what happens; for measuring what that costs. */
+  readonly observing?: boolean;
   /** Of which the `OTEL_*` variables are read; nothing is sent where it is absent. */
   readonly environment?: Environment;
   /** The dashboard, at `/`; absent: none is served. */
@@ -133,6 +135,7 @@ export class Service {
       retention,
       recordsDirectory,
       environment = {},
+      observing = true,
       page,
       releases: releaseMode,
       host,
@@ -158,7 +161,9 @@ export class Service {
       const rounds = new RoundService({
         store,
         onError,
-        onChange: (plan, before, after) => telemetry.roundChanged(plan, before, after),
+        ...(observing && {
+          onChange: (plan, before, after) => telemetry.roundChanged(plan, before, after),
+        }),
         onEffect: async (plan, { settings: { key } }, effect) => {
           if (effect.type === 'record-health')
             await health.record({ plan, ...key, observations: effect.observations });
@@ -191,10 +196,11 @@ export class Service {
         onSummed: (summed) => {
           const { plan, updates, milliseconds } = summed;
           app.log.info({ plan, updates: updates.length, milliseconds }, 'summed');
-          telemetry.summed(summed);
+          if (observing) telemetry.summed(summed);
         },
       });
       app.addHook('onResponse', async ({ actor, method, routeOptions }, { statusCode, elapsedTime }) => {
+        if (!observing) return;
         if (actor?.role === 'client') telemetry.lastSeen.note(actor.id);
         const route = routeOptions.url ?? 'none';
         telemetry.metrics.request({ method, route, status: statusCode, seconds: elapsedTime / 1000 });

@@ -33,6 +33,25 @@ describe("an agent's log", () => {
     ]);
   });
 
+  it('has no token and no field that is named for a secret in it, whoever writes one', () => {
+    const secret = 'A'.repeat(43);
+    const token = `tgt_0123456789abcdef_${secret}`;
+    for (const format of ['json', 'text'] as const) {
+      const { written, log } = lines(format);
+      log.write('warn', 'robot.not-sent', {
+        message: `refused ${token}`,
+        token,
+        Passphrase: 'hunter2',
+        pin: 1234,
+      });
+      log.write('warn', 'robot.not-sent', { message: `headers: {"authorization": "Bearer ${secret}"}` });
+      const text = written.join('\n');
+      expect(text).not.to.include(secret).and.not.to.include('hunter2').and.not.to.include('1234,');
+      expect(text).to.include('tgt_0123456789abcdef_[redacted]');
+      expect(text.match(/\[redacted\]/g)).to.have.length(5);
+    }
+  });
+
   it('knows errors by their codes', () => {
     expect(errorFields(new RefusedError('seal.too-stale', 'late'))).to.deep.equal({
       code: 'seal.too-stale',

@@ -4,6 +4,7 @@
  */
 import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
 import { type DestinationStream, type LoggerOptions, pino } from 'pino';
+import { REDACTED, redacted, SECRET_NAMES } from '../../observability/redaction.js';
 
 export interface LogOptions {
   readonly level?: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
@@ -11,20 +12,10 @@ export interface LogOptions {
   readonly destination?: DestinationStream;
 }
 
-const SECRET_NAMES = [
-  'authorization',
-  'signature',
-  '"signature-input"',
-  'cookie',
-  'token',
-  'secret',
-  'passphrase',
-];
-
 /** Pino's wildcards stand for one level each. */
 function redactedPaths(): string[] {
   return SECRET_NAMES.flatMap((name) => {
-    const last = name.startsWith('"') ? `[${name}]` : `.${name}`;
+    const last = name.includes('-') ? `["${name}"]` : `.${name}`;
     return [last.replace(/^\./, ''), `*${last}`, `*.*${last}`];
   });
 }
@@ -44,9 +35,9 @@ function serializeError(error: unknown, depth = 0): SerializedError | undefined 
   return {
     type: error.name,
     code,
-    message: error.message,
+    message: redacted(error.message),
     // For our own mistakes; of a refusal the code says it all.
-    stack: code === undefined ? error.stack : undefined,
+    stack: code === undefined ? redacted(error.stack ?? '') : undefined,
     cause: serializeError(error.cause, depth + 1),
   };
 }
@@ -64,7 +55,7 @@ export function createLogger(options: LogOptions = {}): NonNullable<FastifyServe
   const loggerOptions: LoggerOptions = {
     level: options.level ?? 'info',
     base: null,
-    redact: { paths: redactedPaths(), censor: '[redacted]' },
+    redact: { paths: redactedPaths(), censor: REDACTED },
     serializers: { req: serializeRequest, res: serializeReply, err: (error) => serializeError(error) },
   };
   return options.destination === undefined ? pino(loggerOptions) : pino(loggerOptions, options.destination);
