@@ -105,6 +105,8 @@ export const ALERT_NAMES = [
   'break-glass-open',
   'audit-trail-broken',
   'records-dropped',
+  /** Of a rollout: the message says what. */
+  'rollout',
 ] as const;
 
 export const alertRecordSchema = z.strictObject({

@@ -177,7 +177,10 @@ export class Service {
       const parts = rolloutParts({
         ...{ store, fleet, onError, mode: releaseMode },
         onChange: (before, after) => telemetry.rolloutChanged(before, after),
-        onAlert: (policyName, alert) => app.log.warn({ policy: policyName, ...alert }, 'rollout alert'),
+        onAlert: (policyName, alert) => {
+          app.log.warn({ policy: policyName, ...alert }, 'rollout alert');
+          telemetry.rolloutAlert(policyName, alert);
+        },
       });
       const context: ServerContext = {
         ...{ store, fleet, rounds, index, intake, health, reports, telemetry, roundConfig, ...parts },

@@ -11,6 +11,7 @@ import type { RolloutState } from '../../rollout/state.js';
 import { hasEnded } from '../../round/machine/phases.js';
 import { type RoundState, sentUpdates } from '../../round/machine/state.js';
 import type { StateStore } from '../../store/store.js';
+import type { StoredAlert } from '../rollouts/alerts.js';
 import { CustodyBook } from './custody-book.js';
 import { LastSeen } from './last-seen.js';
 import { RecordBook } from './record-book.js';
@@ -149,6 +150,13 @@ export class Telemetry {
   dropped(output: string, count: number): void {
     this.metrics.dropped(output, count);
     this.recorder.dropped(output, count);
+  }
+
+  rolloutAlert(policy: string, { number, atMs, message }: StoredAlert): void {
+    this.recorder.put({
+      ...{ kind: 'alert', schema: RECORD_SCHEMA_VERSION, id: `alert.rollout.${policy}.${number}`, atMs },
+      ...{ name: 'rollout', severity: 'warning', policy, message: message.replace(/\p{Cc}+/gu, ' ') },
+    });
   }
 
   /** Writes what was taken. */
