@@ -182,6 +182,12 @@ describe('rounds through the agents of robots, custodians and owner', function (
     const stages = Object.assign({}, ...(await records.newest(10, 'latency')).map(stagesOf));
     expect(Object.keys(stages)).to.include.members(['encrypt', 'aggregate', 'decrypt']);
     expect(stages.decrypt.median).to.be.greaterThan(0);
+    const { reports } = fleet.service.context;
+    await eventually(
+      'reports of the release that robots run',
+      async () => (await reports.list()).filter(({ report }) => report.runs?.counter === 1).length >= 3,
+      logs,
+    );
     for (const number of [1, 2, 3]) {
       expect((await custody.of(`custodian-${number}`))?.status.audit.whole).to.equal(true);
     }

@@ -1,6 +1,7 @@
 /** What agents ask of the service. Files are what containers are: whoever gets one verifies it. */
 import type { CustodyStatus } from '../../observability/custody-status.js';
 import type { OpeningReport } from '../../observability/opening-report.js';
+import type { RobotReport } from '../../observability/robot-report.js';
 import type { HalfCohort, WorkItem } from './work-items.js';
 
 export type UploadState = 'incomplete' | 'complete' | 'received' | 'accepted' | 'left-out' | 'replaced';
@@ -57,6 +58,7 @@ export interface FleetApi {
   putClose(plan: string, record: Uint8Array): Promise<void>;
   putOpening(plan: string, report: OpeningReport): Promise<void>;
 
+  putReport(report: RobotReport): Promise<void>;
   putCustodyStatus(custodian: string, status: CustodyStatus): Promise<void>;
 
   /**

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { CustodyStatus } from '../../observability/custody-status.js';
 import type { OpeningReport } from '../../observability/opening-report.js';
+import type { RobotReport } from '../../observability/robot-report.js';
 import { idSchema, roundSchema } from '../../package/messages/common.js';
 import { ApiRefusedError } from '../http/api-errors.js';
 import { bodyUntil } from '../http/giving-up.js';
@@ -160,6 +161,11 @@ export class HttpFleetApi implements FleetApi {
 
   async putOpening(plan: string, report: OpeningReport): Promise<void> {
     await this.#client.sendJson('PUT', `/v1/rounds/${plan}/opening`, report, ignored, this.#options);
+  }
+
+  async putReport(report: RobotReport): Promise<void> {
+    const path = `/v1/clients/${report.client}/reports/${report.sequence}`;
+    await this.#client.sendJson('PUT', path, report, ignored, this.#options);
   }
 
   async putCustodyStatus(custodian: string, status: CustodyStatus): Promise<void> {

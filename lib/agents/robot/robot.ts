@@ -21,6 +21,7 @@ import { currentRoster, type RosterSync } from '../roster-sync.js';
 import { AdapterSource, type StableAdapter } from './adapter-source.js';
 import { ClosedRounds, takeCloseRecord } from './close-records.js';
 import { takeNewestRelease } from './release-taker.js';
+import { RobotReports } from './reporting.js';
 import { sealForPlan } from './sealing.js';
 import { SentUpdates } from './sent-updates.js';
 import { holdsAdapter, type Snapshot, Snapshots } from './snapshots.js';
@@ -45,7 +46,9 @@ export interface RobotOptions {
 }
 
 export interface RobotDependencies {
-  readonly api: UploadApi & Pick<FleetApi, 'work' | 'plan' | 'close' | 'downloadRelease'>;
+  readonly api: UploadApi & Pick<FleetApi, 'work' | 'plan' | 'close' | 'downloadRelease' | 'putReport'>;
+  /** The client's, to report under; absent: it reports nothing. */
+  readonly id?: string;
   readonly directory: AgentDirectory;
   readonly roster: Pick<RosterSync, 'sync'>;
   readonly log: AgentLog;
@@ -64,6 +67,9 @@ export class Robot {
   readonly #now: () => number;
   /** The trainer's files as they were last dealt with, whatever came of it. */
   #handled: string | undefined;
+  readonly #reports: RobotReports;
+  /** Of the rounds that it takes part in, or of the release that it took. */
+  #policy: string | undefined;
 
   private constructor(
     private readonly options: RobotOptions,
@@ -80,6 +86,8 @@ export class Robot {
       ...(monotonicNow !== undefined && { now: monotonicNow }),
     });
     this.#now = now;
+    this.#reports = new RobotReports(with_.directory);
+    this.#policy = options.policyName;
   }
 
   /** The caller holds the lock of the agent's directory. */
@@ -105,6 +113,7 @@ export class Robot {
     for (const item of itemsOf(items, 'closed')) await this.#takeClose(item);
     for (const item of itemsOf(items, 'seal')) await this.#seal(item);
     await this.#takeRelease();
+    await this.#report();
     await this.#prune();
   }
 
@@ -177,6 +186,7 @@ export class Robot {
     if (newest === undefined) return;
     const { api, log } = this.with_;
     const fields = { plan, policy, cohort, round };
+    this.#policy ??= policy;
     // Another snapshot is another try: what was refused of the one before says nothing of it.
     const attempt = { key: `seal ${plan} ${newest.name}`, event: 'robot.not-sent', fields };
     await attemptItem(this.with_, attempt, async () => {
@@ -194,9 +204,12 @@ export class Robot {
         if (!sealed.replayed) log.write('info', 'robot.left-for-gateway', { ...fields, update });
         return;
       }
+      const uploadStarted = performance.now();
       const progress = await traced(tracing, { plan, name: 'upload' }, () =>
         uploadUpdate(api, plan, update, sealed.stored),
       );
+      // One that was begun earlier has part of it behind it: nobody measured the whole.
+      if (!sealed.replayed) this.#reports.took('upload', performance.now() - uploadStarted);
       const { state, code, reason } = progress;
       log.write('info', 'robot.sent', { ...fields, update, state, code, reason });
     });
@@ -211,9 +224,11 @@ export class Robot {
         ...{ api, clientDirectory, releaseDirectory, policy: policyName },
         rolePolicy: client ?? {},
       };
-      const startMs = this.#now();
+      const [startMs, started] = [this.#now(), performance.now()];
       const taken = await takeNewestRelease(options, directory);
       if (taken === undefined) return;
+      this.#policy ??= taken.body.policy;
+      this.#reports.took('apply', performance.now() - started);
       const { round } = taken.body;
       if (round !== undefined) {
         const span = { plan: hex(round.plan), name: 'apply', startMs, endMs: this.#now() };
@@ -222,6 +237,17 @@ export class Robot {
       await this.snapshots.keepBase(releaseDirectory);
       const { counter, policy, rollback } = taken.body;
       log.write('info', 'robot.release', { counter, policy, rollbackTo: rollback?.to });
+    });
+  }
+
+  async #report(): Promise<void> {
+    const { api, id: client } = this.with_;
+    const policy = this.#policy;
+    if (client === undefined || policy === undefined) return;
+    await attemptItem(this.with_, { key: 'report', event: 'robot.not-reported' }, async () => {
+      const { clientDirectory, releaseDirectory, client: rolePolicy = {} } = this.options;
+      const options = { clientDirectory, client, policy, releaseDirectory, rolePolicy };
+      await this.#reports.send(api, options, this.#now());
     });
   }
 

@@ -9,6 +9,7 @@ import { Robot } from '../../../lib/agents/robot/robot.js';
 import { RosterSync } from '../../../lib/agents/roster-sync.js';
 import { openRole } from '../../../lib/custody/role-directory.js';
 import { readTrustedPlan } from '../../../lib/custody/trusted-plan.js';
+import { robotReportSchema } from '../../../lib/observability/robot-report.js';
 import { closeRound } from '../../../lib/round/close-round.js';
 import { openOwner } from '../../../lib/round/owner-directory.js';
 import { signAgain } from '../../round/support/forgery.js';
@@ -17,7 +18,7 @@ import { expectRefusal } from '../../support/refusals.js';
 import { CollectedLog } from '../support/collected-log.js';
 import { FakeService } from '../support/fake-service.js';
 
-const ROBOTS = 9;
+const ROBOTS = 10;
 
 describe('a robot', function () {
   this.timeout(60_000);
@@ -58,6 +59,7 @@ describe('a robot', function () {
         },
         {
           api: service,
+          id: fleet.clientId(number),
           directory,
           roster: new RosterSync({ api: service, directory: clientDirectory(), log }),
           log,
@@ -165,6 +167,28 @@ describe('a robot', function () {
     await train('second');
     await stepAfterRestart();
     expect(sentFor(second)).to.have.length(1);
+  });
+
+  it('reports what it measured once, and under numbers that only grow, across restarts too', async () => {
+    const planned = await openPlan(1);
+    service.items = [planned.item];
+    await stepAfterRestart();
+    const [first] = service.reports;
+    expect(first).to.include({ client: fleet.clientId(number), policy: 'balanced' });
+    expect(first?.latenciesMs?.upload).to.be.greaterThan(0);
+    expect(first?.latenciesMs).not.to.have.property('apply');
+    expect(robotReportSchema.parse(first)).to.deep.equal(first);
+    // Started anew, it knows of no policy before there is a round.
+    service.items = [];
+    await stepAfterRestart(2);
+    expect(service.reports).to.have.length(1);
+    service.items = [planned.item];
+    await stepAfterRestart(3);
+    // What is known is not said again before ten minutes have passed.
+    expect(service.reports).to.have.length(2);
+    const [, second] = service.reports;
+    expect(second?.sequence).to.be.greaterThan(first?.sequence ?? Number.NaN);
+    expect(second).not.to.have.property('latenciesMs');
   });
 
   it('takes a close record once', async () => {

@@ -8,6 +8,7 @@ import { readTrustedPlan } from '../../../lib/custody/trusted-plan.js';
 import { EnvironmentError } from '../../../lib/errors.js';
 import type { CustodyStatus } from '../../../lib/observability/custody-status.js';
 import type { OpeningReport } from '../../../lib/observability/opening-report.js';
+import type { RobotReport } from '../../../lib/observability/robot-report.js';
 import { setDigest } from '../../../lib/package/fingerprint.js';
 import { openContainer } from '../../../lib/package/reader.js';
 import { aggregateUpdates } from '../../../lib/round/aggregate.js';
@@ -33,6 +34,7 @@ export class FakeService implements FleetApi {
   readonly cohorts = new Map<string, HalfCohort>();
   readonly releases: number[] = [];
   readonly openings = new Map<string, OpeningReport>();
+  readonly reports: RobotReport[] = [];
   readonly custodyStatuses: CustodyStatus[] = [];
   newestRoster: Uint8Array | undefined;
   #broken = new Map<Call, number>();
@@ -153,6 +155,11 @@ export class FakeService implements FleetApi {
   async putOpening(plan: string, report: OpeningReport): Promise<void> {
     this.#called('putOpening');
     this.openings.set(plan, report);
+  }
+
+  async putReport(report: RobotReport): Promise<void> {
+    this.#called('putReport');
+    this.reports.push(report);
   }
 
   async putCustodyStatus(_custodian: string, status: CustodyStatus): Promise<void> {
