@@ -87,7 +87,7 @@ export class JsonlWriter implements RecordSink {
       const lines = this.#queued;
       this.#queued = [];
       try {
-        await this.#write(lines.join(''));
+        while (lines.length > 0) await this.#write(lines);
       } catch (error) {
         // Part of it may be written: again from there on would tear lines, and again from the start would repeat them.
         this.#dropped += lines.length;
@@ -102,12 +102,19 @@ export class JsonlWriter implements RecordSink {
     this.options.onDropped(count);
   }
 
-  async #write(text: string): Promise<void> {
+  /** Writes as many of the first lines as the file takes, and removes them from the list. */
+  async #write(lines: string[]): Promise<void> {
     const { maxFileBytes = DEFAULT_MAX_FILE_BYTES } = this.options;
     if (this.#file !== undefined && this.#file.sizeBytes >= maxFileBytes) await this.#leave();
     this.#file ??= await this.#openNext();
-    await this.#file.handle.appendFile(text);
-    this.#file.sizeBytes += Buffer.byteLength(text);
+    let [count, sizeBytes] = [0, this.#file.sizeBytes];
+    while (count < lines.length && sizeBytes < maxFileBytes) {
+      sizeBytes += Buffer.byteLength(lines[count] as string);
+      count += 1;
+    }
+    await this.#file.handle.appendFile(lines.slice(0, count).join(''));
+    this.#file.sizeBytes = sizeBytes;
+    lines.splice(0, count);
   }
 
   /** The next lines go into a file of their own: this one may end in the middle of a line. */
