@@ -4,6 +4,25 @@ export { loadPeftAdapter, type PeftAdapter, writePeftAdapter } from './adapter/p
 export { openSafetensors, type SafetensorsReader } from './adapter/safetensors-reader.js';
 export { writeSafetensors } from './adapter/safetensors-writer.js';
 export { readTrainingMetadata, type TrainingFacts } from './adapter/training-metadata.js';
+export {
+  type AgentLog,
+  type AgentRunOptions,
+  CustodianAgent,
+  type CustodianAgentOptions,
+  GatewayAgent,
+  type GatewayAgentOptions,
+  lineLog,
+  OwnerAgent,
+  type OwnerAgentOptions,
+  Robot,
+  type RobotOptions,
+  type RunOptions,
+  runCustodian,
+  runGateway,
+  runOwner,
+  runRobot,
+  Shutdown,
+} from './agents/run-roles.js';
 export { type ClientState, createClientState, openClientState } from './custody/client-state.js';
 export { answerRound, type CustodianAnswer, type CustodianIdentity } from './custody/custodian.js';
 export { type OpenedCustodian, openCustodian } from './custody/custodian-directory.js';
@@ -54,6 +73,7 @@ export { issueRoster } from './round/enrolment/issue-roster.js';
 export { joinFleet } from './round/enrolment/join-fleet.js';
 export { setUpMember } from './round/enrolment/set-up-member.js';
 export { createFleet, type FleetOptions } from './round/fleet.js';
+export { type GatewaySum, type GatewaySumOptions, sumAtGateway } from './round/gateway-sum.js';
 export {
   type OpenedRoundReport,
   type OpenOptions,
@@ -74,6 +94,7 @@ export {
   type SealOptions,
   sealUpdate,
 } from './round/seal-update.js';
+export type { SummedFile } from './round/sum-in-progress.js';
 export { Service, type ServiceOptions } from './server/service.js';
 export { openStore, type StoreOptions } from './store/open-store.js';
 export type { Store } from './store/store.js';
