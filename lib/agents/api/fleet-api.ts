@@ -1,4 +1,5 @@
 /** What agents ask of the service. Files are what containers are: whoever gets one verifies it. */
+
 import type { CustodyStatus } from '../../observability/custody-status.js';
 import type { OpeningReport } from '../../observability/opening-report.js';
 import type { RobotReport } from '../../observability/robot-report.js';
@@ -69,4 +70,7 @@ export interface FleetApi {
    */
   downloadRelease(policy: string | undefined, known: string | undefined, out: string): Promise<boolean>;
   putRelease(counter: number, path: string): Promise<void>;
+  putVerdict(fingerprint: string, file: Uint8Array): Promise<void>;
+  /** Starts the rollout of a release, with what the policy says of canaries and steps. */
+  startRollout(counter: number): Promise<void>;
 }

@@ -189,6 +189,14 @@ export class HttpFleetApi implements FleetApi {
     await this.#client.putFile(`/v1/releases/${counter}`, path, ignored, this.#options);
   }
 
+  async putVerdict(fingerprint: string, file: Uint8Array): Promise<void> {
+    await this.#client.putBytes(`/v1/verdicts/${fingerprint}`, file, 'named-by-path', ignored, this.#options);
+  }
+
+  async startRollout(counter: number): Promise<void> {
+    await this.#client.sendJson('POST', '/v1/rollouts', { release: counter }, ignored, this.#options);
+  }
+
   /** The stream of server-sent events, until the signal is aborted. */
   async events(signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     const response = await this.#once.openStream('/v1/events', { signal });

@@ -1,6 +1,6 @@
 /** What `GET /v1/work` tells each role to do. */
 import { z } from 'zod';
-import { idSchema, roundSchema, unixMsSchema } from '../../package/messages/common.js';
+import { idSchema, roundSchema, unixMsSchema, versionSchema } from '../../package/messages/common.js';
 import { lineageSchema } from '../../round/machine/settings.js';
 
 /** Paths and file names are made of it. */
@@ -47,6 +47,14 @@ const workItemSchema = z.discriminatedUnion('kind', [
     half: halfCohortSchema.optional(),
   }),
   z.object({ kind: z.literal('suspend'), plan, clients: z.array(idSchema) }),
+  z.object({
+    kind: z.literal('rollback'),
+    policy: idSchema,
+    bad: versionSchema,
+    to: versionSchema,
+    adapterFingerprint: fingerprintSchema,
+    withdrawn: z.array(fingerprintSchema),
+  }),
 ]);
 
 export type WorkItem = z.infer<typeof workItemSchema>;

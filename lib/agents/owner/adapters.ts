@@ -39,19 +39,29 @@ export async function currentAdapter(
 ): Promise<string | undefined> {
   const newest = (await new ReleaseRecords(ownerDirectory).released(roster, policy)).at(-1);
   if (newest === undefined) return base;
-  const written = (await rounds.list())
-    .sort((a, b) => b.round - a.round)
-    .flatMap(({ out }) => (out === undefined ? [] : [out]));
-  for (const directory of [...written, ...(base === undefined ? [] : [base])]) {
-    if (!(await holdsAdapter(directory))) continue;
-    const fingerprint = adapterFingerprint(await measureAdapter(directory));
-    if (hex(fingerprint) === hex(newest.adapterFingerprint)) return directory;
-  }
+  const found = await directoryOf(hex(newest.adapterFingerprint), base, rounds);
+  if (found !== undefined) return found;
   throw new RefusedError(
     'owner.adapter-not-found',
     `Release ${newest.counter} has an adapter that is neither an average below --out-dir nor that of --base, and the next ` +
       'average is added to it. Start the agent with --base and the directory that was released.',
   );
+}
+
+/** The directory of an adapter: one of the averages, or the one that the agent was given to begin with. */
+export async function directoryOf(
+  fingerprint: string,
+  base: string | undefined,
+  rounds: OwnedRounds,
+): Promise<string | undefined> {
+  const written = (await rounds.list())
+    .sort((a, b) => b.round - a.round)
+    .flatMap(({ out }) => (out === undefined ? [] : [out]));
+  for (const directory of [...written, ...(base === undefined ? [] : [base])]) {
+    if (!(await holdsAdapter(directory))) continue;
+    if (hex(adapterFingerprint(await measureAdapter(directory))) === fingerprint) return directory;
+  }
+  return undefined;
 }
 
 /**

@@ -3,6 +3,8 @@
  * published. It is the only one that sees an average, and sends none of it to the service but encrypted to the fleet.
  */
 import { join, resolve } from 'node:path';
+import { hex } from '../../custody/fields.js';
+import { RefusedError } from '../../errors.js';
 import type { ParameterSetName } from '../../lwe/parameters.js';
 import { OPENING_REPORT_SCHEMA_VERSION, type OpeningReport } from '../../observability/opening-report.js';
 import { NO_TRACING, type RoundTracing, traced } from '../../observability/tracing.js';
@@ -16,11 +18,12 @@ import { type ItemOf, itemsOf, type WorkItem } from '../api/work-items.js';
 import { attemptItem } from '../items.js';
 import type { RetrySchedule } from '../retry-schedule.js';
 import { currentRoster } from '../roster-sync.js';
-import { currentAdapter, planningAdapters } from './adapters.js';
+import { currentAdapter, directoryOf, planningAdapters } from './adapters.js';
 import { endUnneededKeys } from './epoch-ending.js';
+import { type GateOptions, keptVerdict, verdictOn } from './gate.js';
 import { burntReason, closeUnopened, fetchRound, type OpeningApi, openAndClose } from './opening.js';
 import { planOnce, type RoundToPlan } from './planning.js';
-import { Publisher, type PublishingApi, releaseRound } from './publishing.js';
+import { Publisher, type PublishingApi, releaseRollback, releaseRound } from './publishing.js';
 import { type OwnedRound, OwnedRounds } from './round-records.js';
 
 export interface OwnerAgentOptions {
@@ -36,6 +39,8 @@ export interface OwnerAgentOptions {
   readonly verify?: boolean;
   /** `auto` releases every average at once; `manual` waits for `release create`, since gates come before. */
   readonly release?: 'auto' | 'manual';
+  /** Evaluates each average; what passes is released, and its rollout started. */
+  readonly gate?: GateOptions | undefined;
   readonly rolePolicy?: RolePolicyOptions;
   readonly parameterSet?: ParameterSetName | undefined;
   readonly deadlineMs?: number | undefined;
@@ -58,6 +63,13 @@ export interface OwnerAgentDependencies {
   readonly now?: () => number;
 }
 
+/** What a later attempt would be told again. */
+const FINAL_ROLLOUT_REFUSALS: ReadonlySet<string> = new Set([
+  'rollout.bad-plan',
+  'rollout.older',
+  'rollout.releases-immediate',
+  'rollout.rolled-back',
+]);
 const FIRST_COHORT = 'all';
 const DEFAULT_ANSWER_PATIENCE_MS = 600_000;
 const EPOCH_CHECK_MS = 600_000;
@@ -70,6 +82,8 @@ export class OwnerAgent {
   /** How rounds were opened, until the service knows; what is lost with this process is a measurement. */
   readonly #openings = new Map<string, OpeningReport>();
   #epochsCheckedMs = Number.NEGATIVE_INFINITY;
+  /** Counter of the release whose rollout was started, or refused for good. */
+  #rolledOut: number | undefined;
   /** Said once. */
   readonly #mentioned = new Set<string>();
 
@@ -98,10 +112,13 @@ export class OwnerAgent {
   async step(): Promise<void> {
     await this.#publish();
     const items = await this.with_.api.work();
+    // First: robots run what was withdrawn.
+    for (const item of itemsOf(items, 'rollback')) await this.#rollBack(item);
     for (const item of itemsOf(items, 'open')) await this.#open(item);
     await this.#reportOpenings();
     for (const item of itemsOf(items, 'close-failed')) await this.#closeFailed(item);
     for (const item of itemsOf(items, 'release')) await this.#release(item);
+    await this.#rollOut();
     for (const item of itemsOf(items, 'suspend')) this.#mentionSuspects(item);
     for (const round of await this.#roundsToPlan(items)) await this.#plan(round);
     if (this.options.endEpochs !== false) await this.#endEpochs();
@@ -279,7 +296,8 @@ export class OwnerAgent {
     const { api, directory, log } = this.with_;
     const round = await this.rounds.find(plan);
     if (round === undefined || round.policy !== this.options.policyName) return;
-    if (release === 'manual') {
+    const isGated = this.options.gate !== undefined;
+    if (release === 'manual' && !isGated) {
       // Where the operator has made one, it is published above.
       this.#mention(`release ${plan}`, 'owner.release-awaited', { plan, out: round.out });
       return;
@@ -287,7 +305,8 @@ export class OwnerAgent {
     const attempt = { key: `release ${plan}`, event: 'owner.not-released', fields: { plan } };
     await attemptItem(this.with_, attempt, async () => {
       const { out: adapter } = round;
-      if (adapter === undefined) return;
+      if (adapter === undefined) return undefined;
+      if (!(await this.#passes(plan, round))) return 'final';
       const made = await this.#publisher.releaseOf(plan);
       const counter =
         made?.counter ??
@@ -300,6 +319,98 @@ export class OwnerAgent {
         }));
       await this.#publisher.publish(counter);
       log.write('info', 'owner.released', { plan, counter });
+      if (!isGated) {
+        const advice = 'evaluate it, then: rollout start';
+        this.#mention(`rollout ${counter}`, 'owner.rollout-awaited', { counter: `${counter}`, advice });
+      }
+      return undefined;
+    });
+  }
+
+  /** Whether the gate lets an average through; without one, everything. The service is told the verdict, whatever it is. */
+  async #passes(plan: string, { out, base }: OwnedRound): Promise<boolean> {
+    const { gate, ownerDirectory, rolePolicy = {} } = this.options;
+    if (gate === undefined || out === undefined) return true;
+    const { api, log } = this.with_;
+    const baseline = base ?? gate.baseline;
+    if (baseline === undefined) {
+      throw new RefusedError(
+        'owner.no-baseline',
+        'There is nothing to evaluate the first average against. Start the agent with --baseline, or with --base.',
+      );
+    }
+    const verdict = await verdictOn({ ownerDirectory, rolePolicy, gate, candidate: out, baseline });
+    await api.putVerdict(verdict.fingerprint, verdict.file);
+    const { outcome, fingerprint } = verdict;
+    log.write(outcome === 'passed' ? 'info' : 'warn', 'owner.evaluated', {
+      plan,
+      outcome,
+      verdict: fingerprint,
+    });
+    return outcome === 'passed';
+  }
+
+  /** The newest release that passed, once it is published; again after a restart, which changes nothing. */
+  async #rollOut(): Promise<void> {
+    const { gate, ownerDirectory } = this.options;
+    if (gate === undefined) return;
+    const released = await this.#publisher.released();
+    const newest = released.at(-1);
+    // There is nothing to go back to from the first one; and one that goes back is a rollout's end.
+    const isCandidate = newest !== undefined && released.length > 1 && newest.rollback === undefined;
+    if (!isCandidate || this.#rolledOut === newest.counter) return;
+    const { api, log } = this.with_;
+    const { counter } = newest;
+    const attempt = { key: `rollout ${counter}`, event: 'owner.not-rolled-out', fields: { counter } };
+    await attemptItem(this.with_, attempt, async () => {
+      const roster = await currentRoster(ownerDirectory);
+      const verdict = await keptVerdict(ownerDirectory, roster, newest.adapterFingerprint);
+      if (verdict?.outcome !== 'passed') return 'final';
+      await api.putVerdict(verdict.fingerprint, verdict.file);
+      await this.#publisher.publish(counter);
+      try {
+        await api.startRollout(counter);
+        log.write('info', 'owner.rollout-started', { counter });
+      } catch (error) {
+        // A rollout that ended, or an adapter that was gone back from: not this agent's to decide.
+        if (!(error instanceof RefusedError) || !FINAL_ROLLOUT_REFUSALS.has(error.code)) throw error;
+        log.write('info', 'owner.not-rolled-out', { counter, ...errorFields(error) });
+      }
+      this.#rolledOut = counter;
+      return undefined;
+    });
+  }
+
+  /** Signed once: after a crash the release that goes back is published again. */
+  async #rollBack({ policy, bad, to, adapterFingerprint }: ItemOf<'rollback'>): Promise<void> {
+    const { policyName, base, ownerDirectory, rolePolicy = {} } = this.options;
+    if (policy !== policyName) return;
+    const fields = { policy, bad, to };
+    const attempt = { key: `rollback ${policy} ${bad}`, event: 'owner.not-rolled-back', fields };
+    await attemptItem(this.with_, attempt, async () => {
+      const made = (await this.#publisher.released()).find(
+        (each) =>
+          each.counter > bad &&
+          each.rollback !== undefined &&
+          each.rollback.to <= to &&
+          hex(each.adapterFingerprint) === adapterFingerprint,
+      );
+      const adapter = await directoryOf(adapterFingerprint, base, this.rounds);
+      if (made === undefined && adapter === undefined) {
+        throw new RefusedError(
+          'owner.adapter-not-found',
+          `The adapter of release ${to} is neither an average below --out-dir nor that of --base. Sign the release by hand: ` +
+            `release create DIR --rollback-to ${to}.`,
+        );
+      }
+      const counter =
+        made?.counter ??
+        (await this.with_.directory.withTemporary((temporary) => {
+          const out = join(temporary, 'release.tgr');
+          return releaseRollback({ ownerDirectory, rolePolicy, policy, to, adapter: adapter as string, out });
+        }));
+      await this.#publisher.publish(counter);
+      this.with_.log.write('warn', 'owner.rolled-back', { ...fields, counter });
     });
   }
 

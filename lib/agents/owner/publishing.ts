@@ -14,7 +14,7 @@ import type { RolePolicyOptions } from '../../round/role-policy.js';
 import type { FleetApi } from '../api/fleet-api.js';
 import { currentRoster, rosterFingerprint } from '../roster-sync.js';
 
-export type PublishingApi = Pick<FleetApi, 'putRoster' | 'putRelease'>;
+export type PublishingApi = Pick<FleetApi, 'putRoster' | 'putRelease' | 'putVerdict' | 'startRollout'>;
 
 /** Remembers in memory what it has published: after a restart it is published again, which changes nothing. */
 export class Publisher {
@@ -55,6 +55,11 @@ export class Publisher {
     return (await this.#released()).find(({ round }) => round !== undefined && hex(round.plan) === plan);
   }
 
+  /** In order of their counters. */
+  released(): Promise<ReleaseBody[]> {
+    return this.#released();
+  }
+
   async #released(): Promise<ReleaseBody[]> {
     const roster = await currentRoster(this.ownerDirectory);
     return new ReleaseRecords(this.ownerDirectory).released(roster, this.policy);
@@ -67,6 +72,36 @@ async function changeOf(directory: string): Promise<number | undefined> {
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;
     throw error;
+  }
+}
+
+export interface RollbackRelease {
+  readonly ownerDirectory: string;
+  readonly rolePolicy: RolePolicyOptions;
+  readonly policy: string;
+  /** Counter of the release to go back to. */
+  readonly to: number;
+  /** Directory of its adapter. */
+  readonly adapter: string;
+  readonly out: string;
+}
+
+/** Signs a release that goes back, for all active clients. @returns the counter. @throws as `createRelease` */
+export async function releaseRollback(request: RollbackRelease): Promise<number> {
+  const { ownerDirectory, rolePolicy, policy, to, adapter, out } = request;
+  const { owner, role } = await openOwner(ownerDirectory, rolePolicy);
+  try {
+    const { body } = await createRelease({
+      signing: owner.signing,
+      records: new ReleaseRecords(ownerDirectory),
+      roster: role.roster,
+      ...{ policy, adapter, out, rollbackTo: to },
+      recipients: await activeRecipients(ownerDirectory, role.roster),
+      peftTypes: owner.policy.envelope.peftTypes,
+    });
+    return body.counter;
+  } finally {
+    role.close();
   }
 }
 

@@ -1,27 +1,47 @@
 /**
- * What a robot's agent reports of itself: the release that it put in place, how long sending and applying took, and what the site
- * has spent. Episodes are for whoever runs the policy to report, under numbers of the same sequence.
+ * What a robot's agent reports of itself: the release that it put in place, what came of its episodes, how long its part of a round
+ * took, and what the site has spent. A report is on the disk, under its number, before it is sent; until the service has it, the
+ * same one is sent again, so that nothing counts twice and no number has two reports.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { hex } from '../../custody/fields.js';
 import { openReleaseState } from '../../custody/release/release-state.js';
-import { ROBOT_REPORT_SCHEMA_VERSION, type RobotReport } from '../../observability/robot-report.js';
+import { RefusedError } from '../../errors.js';
+import {
+  ROBOT_REPORT_SCHEMA_VERSION,
+  type RobotReport,
+  robotReportSchema,
+} from '../../observability/robot-report.js';
 import { openPrivacyLedger } from '../../privacy/privacy-ledger.js';
 import type { ClientOptions } from '../../round/client-directory.js';
 import { readRolePolicy } from '../../round/role-policy.js';
 import { budgetOf, PRIVACY_LEDGER_FILE } from '../../round/round-privacy.js';
 import { type AgentDirectory, readRecord, writeRecord } from '../agent-directory.js';
+import type { AgentLog } from '../agent-log.js';
 import type { FleetApi } from '../api/fleet-api.js';
 import { currentRoster } from '../roster-sync.js';
 import { holdsAdapter } from './snapshots.js';
+import { TelemetryFiles } from './telemetry-files.js';
 
 /** The same again is sent this often: a service that lost its store learns of it. */
 const REPEAT_MS = 600_000;
 const RECORD_FILE = 'report.json';
 
-const recordSchema = z.strictObject({ sequence: z.int().min(0) });
+const recordSchema = z.strictObject({
+  /** Of the last report that was made. */
+  sequence: z.int().min(0),
+  /** One that the service may not have, and the files whose counts are in it. */
+  pending: z.strictObject({ report: robotReportSchema, files: z.array(z.string()) }).optional(),
+});
+
+/** Refusals that sending again cannot lift: the number is taken, and the next report has another. */
+const FINAL_REFUSALS: ReadonlySet<string> = new Set([
+  'report.equivocation',
+  'report.older',
+  'request.invalid',
+]);
 
 export interface ReportOptions {
   readonly clientDirectory: string;
@@ -34,31 +54,81 @@ export interface ReportOptions {
 type Content = Omit<RobotReport, 'schema' | 'client' | 'sequence' | 'atMs'>;
 
 export class RobotReports {
-  readonly #latenciesMs: { upload?: number; apply?: number } = {};
+  #latenciesMs: NonNullable<RobotReport['latenciesMs']> = {};
+  readonly #telemetry: TelemetryFiles | undefined;
+  /** What was last said to run, for the log. */
+  #toldCounter: number | undefined;
   #sent: { readonly content: string; readonly atMs: number } | undefined;
 
-  constructor(private readonly directory: AgentDirectory) {}
+  constructor(
+    private readonly directory: AgentDirectory,
+    telemetryDirectory: string | undefined,
+    private readonly log: AgentLog,
+  ) {
+    if (telemetryDirectory === undefined) return;
+    this.#telemetry = new TelemetryFiles(telemetryDirectory, ({ file, message }) =>
+      log.write('warn', 'robot.telemetry-refused', { file, message }),
+    );
+  }
+
+  /** What the sealing measured. */
+  sealed(latenciesMs: RobotReport['latenciesMs']): void {
+    this.#latenciesMs = { ...this.#latenciesMs, ...latenciesMs };
+  }
 
   took(stage: 'upload' | 'apply', milliseconds: number): void {
-    this.#latenciesMs[stage] = milliseconds;
+    this.#latenciesMs = { ...this.#latenciesMs, [stage]: milliseconds };
   }
 
   /** Sends a report, if there is something new to say. @throws what the API throws; as the readers of the client's records */
   async send(api: Pick<FleetApi, 'putReport'>, options: ReportOptions, nowMs: number): Promise<void> {
-    const content = await this.#content(options);
-    const text = JSON.stringify(content);
-    if (this.#sent?.content === text && nowMs - this.#sent.atMs < REPEAT_MS) return;
     const path = join(this.directory.path, RECORD_FILE);
     const last = await readRecord(path, recordSchema);
+    await this.#sendPending(api, path, last);
+    const taken = await this.#telemetry?.take();
+    const content = await this.#content(options);
+    const text = JSON.stringify(content);
+    const isSame = this.#sent?.content === text && nowMs - this.#sent.atMs < REPEAT_MS;
+    if (isSame && taken === undefined) return;
     // Upwards even where the record is lost. Written first: a number that is used up is used once.
     const sequence = Math.max((last?.sequence ?? -1) + 1, nowMs);
-    await writeRecord(path, { sequence });
-    const { client } = options;
-    await api.putReport({ schema: ROBOT_REPORT_SCHEMA_VERSION, client, sequence, atMs: nowMs, ...content });
+    const report: RobotReport = {
+      ...{ schema: ROBOT_REPORT_SCHEMA_VERSION, client: options.client, sequence, atMs: nowMs, ...content },
+      ...(taken !== undefined && { episodes: taken.counts }),
+    };
+    const record = { sequence, pending: { report, files: [...(taken?.files ?? [])] } };
+    await writeRecord(path, record);
     // Each measurement is reported once, or it would count twice.
-    delete this.#latenciesMs.upload;
-    delete this.#latenciesMs.apply;
+    this.#latenciesMs = {};
+    await this.#sendPending(api, path, record);
     this.#sent = { content: JSON.stringify({ ...content, latenciesMs: undefined }), atMs: nowMs };
+  }
+
+  async #sendPending(
+    api: Pick<FleetApi, 'putReport'>,
+    path: string,
+    record: z.infer<typeof recordSchema> | undefined,
+  ): Promise<void> {
+    if (record?.pending === undefined) return;
+    const { report, files } = record.pending;
+    // Their counts are in the report, on the disk.
+    await this.#telemetry?.remove(files);
+    try {
+      await api.putReport(report);
+    } catch (error) {
+      if (!(error instanceof RefusedError) || !FINAL_REFUSALS.has(error.code)) throw error;
+      this.log.write('warn', 'robot.report-refused', { sequence: report.sequence, code: error.code });
+    }
+    await writeRecord(path, { sequence: record.sequence });
+    const { runs, episodes, sequence } = report;
+    if (episodes !== undefined || runs?.counter !== this.#toldCounter) {
+      this.log.write('info', 'robot.reported', {
+        sequence,
+        counter: runs?.counter,
+        episodes: episodes?.episodes,
+      });
+    }
+    this.#toldCounter = runs?.counter;
   }
 
   async #content(options: ReportOptions): Promise<Content> {

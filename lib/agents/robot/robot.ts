@@ -7,7 +7,9 @@
  */
 import { readTrainingMetadata } from '../../adapter/training-metadata.js';
 import { hex } from '../../custody/fields.js';
+import type { RobotReport } from '../../observability/robot-report.js';
 import { NO_TRACING, type RoundTracing, traced } from '../../observability/tracing.js';
+import { openContainer } from '../../package/reader.js';
 import type { ClientOptions } from '../../round/client-directory.js';
 import type { AgentDirectory } from '../agent-directory.js';
 import type { AgentLog } from '../agent-log.js';
@@ -37,6 +39,8 @@ export interface RobotOptions {
   readonly trainingFile?: string | undefined;
   /** Where releases are put; absent to fetch none. */
   readonly releaseDirectory?: string | undefined;
+  /** Where the controller leaves counts of its episodes; absent where it leaves none. */
+  readonly telemetryDirectory?: string | undefined;
   /** The policy whose releases are fetched and whose rounds are joined; needed where the fleet has several. */
   readonly policyName?: string | undefined;
   /** Where updates are left for the site's gateway, which sends them; absent to send them from here. */
@@ -86,7 +90,7 @@ export class Robot {
       ...(monotonicNow !== undefined && { now: monotonicNow }),
     });
     this.#now = now;
-    this.#reports = new RobotReports(with_.directory);
+    this.#reports = new RobotReports(with_.directory, options.telemetryDirectory, with_.log);
     this.#policy = options.policyName;
   }
 
@@ -112,8 +116,9 @@ export class Robot {
     // First, since a close record is what lets a delta be sealed again.
     for (const item of itemsOf(items, 'closed')) await this.#takeClose(item);
     for (const item of itemsOf(items, 'seal')) await this.#seal(item);
-    await this.#takeRelease();
+    // First: what was counted is of the release that the robot runs now.
     await this.#report();
+    if (await this.#takeRelease()) await this.#report();
     await this.#prune();
   }
 
@@ -197,7 +202,10 @@ export class Robot {
       const { snapshot, sealed } = await traced(tracing, { plan, name: 'seal' }, () => sealForPlan(request));
       const update = hex(sealed.update);
       await this.sent.record({ plan, update, snapshot: snapshot.name, deadlineMs });
-      if (!sealed.replayed) log.write('info', 'robot.sealed', { ...fields, update, snapshot: snapshot.name });
+      if (!sealed.replayed) {
+        this.#reports.sealed(await timingsOf(sealed.stored));
+        log.write('info', 'robot.sealed', { ...fields, update, snapshot: snapshot.name });
+      }
       const { gatewayUpdatesDirectory } = this.options;
       if (gatewayUpdatesDirectory !== undefined) {
         await new SiteUpdates(gatewayUpdatesDirectory).deliver(plan, update, sealed.stored);
@@ -215,9 +223,11 @@ export class Robot {
     });
   }
 
-  async #takeRelease(): Promise<void> {
+  /** @returns whether another one is in place now */
+  async #takeRelease(): Promise<boolean> {
     const { releaseDirectory, clientDirectory, policyName, client } = this.options;
-    if (releaseDirectory === undefined) return;
+    if (releaseDirectory === undefined) return false;
+    let isTaken = false;
     const { api, directory, log } = this.with_;
     await attemptItem(this.with_, { key: 'release', event: 'robot.release-refused' }, async () => {
       const options = {
@@ -236,8 +246,10 @@ export class Robot {
       }
       await this.snapshots.keepBase(releaseDirectory);
       const { counter, policy, rollback } = taken.body;
+      isTaken = true;
       log.write('info', 'robot.release', { counter, policy, rollbackTo: rollback?.to });
     });
+    return isTaken;
   }
 
   async #report(): Promise<void> {
@@ -262,4 +274,11 @@ export class Robot {
       await this.snapshots.remove(name);
     }
   }
+}
+
+/** What the sealing measured, as the update's signed header has it. */
+async function timingsOf(update: string): Promise<RobotReport['latenciesMs']> {
+  const container = await openContainer(update, 'update');
+  await container.close();
+  return container.body.timingsMs;
 }

@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import { z } from 'zod';
+import { type Command, Option } from 'commander';
 import { RefusedError, UsageError } from '../../errors.js';
 import { type Episode, MAX_SEED } from '../../evaluation/episodes/episode.js';
 import { readEvalInfo } from '../../evaluation/episodes/eval-info.js';
@@ -15,6 +14,7 @@ import { policyFingerprints } from '../../policy/fingerprint.js';
 import type { Policy } from '../../policy/policy.js';
 import { openOwner } from '../../round/owner-directory.js';
 import { measureAdapter, requireLoadable } from '../../round/release/adapter-files.js';
+import { commandOption } from '../evaluator-options.js';
 import { integerOption } from '../options.js';
 import type { Output } from '../output.js';
 import { type PolicyOptions, policyOptions, policyOverrides } from '../policy-options.js';
@@ -36,20 +36,6 @@ interface EvaluateCommandOptions extends PolicyOptions {
   readonly allowUnmeasured?: WaivableMetricName[];
   readonly replace?: boolean;
   readonly out: string;
-}
-
-const commandSchema = z
-  .tuple([z.string().min(1)], z.string())
-  .refine((parts) => parts.every((part) => !part.includes('\0')));
-
-function commandOption(text: string): [string, ...string[]] {
-  try {
-    return commandSchema.parse(JSON.parse(text));
-  } catch {
-    throw new InvalidArgumentError(
-      'Give a JSON array of the program and its arguments: \'["python3", "evaluate.py"]\'.',
-    );
-  }
 }
 
 /** Candidate's file and baseline's. */

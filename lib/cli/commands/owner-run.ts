@@ -1,7 +1,13 @@
 import { type Command, Option } from 'commander';
+import type { GateOptions } from '../../agents/owner/gate.js';
 import { runOwner } from '../../agents/run-roles.js';
+import { MAX_SEED } from '../../evaluation/episodes/episode.js';
+import { commandEvaluator } from '../../evaluation/evaluators/command-evaluator.js';
+import { moduleEvaluator } from '../../evaluation/evaluators/module-evaluator.js';
 import { PARAMETER_SET_NAMES, type ParameterSetName } from '../../lwe/parameters.js';
+import { WAIVABLE_METRICS, type WaivableMetricName } from '../../package/messages/verdict.js';
 import { type AgentCommandOptions, agentOptions, runUntilStopped } from '../agent-options.js';
+import { commandOption } from '../evaluator-options.js';
 import { integerOption } from '../options.js';
 
 interface OwnerRunOptions extends AgentCommandOptions {
@@ -13,10 +19,29 @@ interface OwnerRunOptions extends AgentCommandOptions {
   readonly base?: string;
   readonly verify: boolean;
   readonly release: 'auto' | 'manual';
+  readonly evaluatorCommand?: [string, ...string[]];
+  readonly evaluatorModule?: string;
+  readonly baseline?: string;
+  readonly episodes?: number;
+  readonly seedsFrom?: number;
+  readonly evaluatorTimeout: number;
+  readonly allowUnmeasured?: WaivableMetricName[];
   readonly params?: ParameterSetName;
   readonly deadlineMinutes?: number;
   readonly maxClients?: number;
   readonly endEpochs: boolean;
+}
+
+/** undefined where there is no evaluator: then somebody evaluates, and starts rollouts, by hand. */
+function gateOf(options: OwnerRunOptions): GateOptions | undefined {
+  const { evaluatorCommand, evaluatorModule, baseline, episodes, seedsFrom, allowUnmeasured } = options;
+  const limits = { timeoutMs: options.evaluatorTimeout * 1000 };
+  const rules = { baseline, firstEpisodes: episodes, firstSeed: seedsFrom, waived: allowUnmeasured };
+  if (evaluatorCommand !== undefined) {
+    return { ...rules, evaluator: commandEvaluator(evaluatorCommand, limits), evaluatorKind: 'command' };
+  }
+  if (evaluatorModule === undefined) return undefined;
+  return { ...rules, evaluator: moduleEvaluator(evaluatorModule, limits), evaluatorKind: 'module' };
 }
 
 export function ownerRunCommand(command: Command): Command {
@@ -33,6 +58,29 @@ export function ownerRunCommand(command: Command): Command {
       new Option('--release <how>', 'auto: release every average at once; manual: wait for "release create"')
         .choices(['auto', 'manual'])
         .default('manual'),
+    )
+    .addOption(
+      new Option(
+        '--evaluator-command <json>',
+        'evaluate each average with this program, a JSON array; release what passes, and start its rollout',
+      )
+        .argParser(commandOption)
+        .conflicts('evaluatorModule'),
+    )
+    .option('--evaluator-module <file>', 'the same with an ES module, whose default export runs episodes')
+    .option('--baseline <adapter>', 'what the first average is evaluated against (default: --base)')
+    .option('--episodes <n>', 'episodes of each adapter before the first look', integerOption(1, 1_000_000))
+    .option('--seeds-from <n>', 'the first seed (default: 0)', integerOption(0, MAX_SEED))
+    .option(
+      '--evaluator-timeout <seconds>',
+      'for one run of the evaluator',
+      integerOption(1, 7 * 86_400),
+      3600,
+    )
+    .addOption(
+      new Option('--allow-unmeasured <metrics...>', 'metrics that may stay unmeasured').choices([
+        ...WAIVABLE_METRICS,
+      ]),
     )
     .addOption(
       new Option('--params <name>', "parameter set (default: the roster's first)").choices([
@@ -64,6 +112,7 @@ export function ownerRunCommand(command: Command): Command {
           base: options.base,
           verify: options.verify,
           release: options.release,
+          gate: gateOf(options),
           parameterSet: options.params,
           deadlineMs: options.deadlineMinutes && options.deadlineMinutes * 60_000,
           maxClients: options.maxClients,

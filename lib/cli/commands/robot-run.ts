@@ -9,6 +9,7 @@ interface RobotRunOptions extends AgentCommandOptions {
   readonly base?: string;
   readonly training?: string;
   readonly releaseDir?: string;
+  readonly telemetry?: string;
   readonly policyName?: string;
   readonly privacyLedger?: string;
   readonly gatewayUpdates?: string;
@@ -23,6 +24,10 @@ export function robotRunCommand(command: Command): Command {
     .option('--base <adapter>', 'what training starts from until there is a release')
     .option('--training <file>', 'what is known of the training (.json); goes into the header in the clear')
     .option('--release-dir <dir>', 'where releases are put (default: none are fetched)')
+    .option(
+      '--telemetry <dir>',
+      'where the controller leaves counts of its episodes (*.json), which are reported',
+    )
     .option('--policy-name <name>', 'the policy to follow, where the fleet has several')
     .option('--privacy-ledger <file>', "the ledger of a site that robots share (default: the client's own)")
     .option('--gateway-updates <dir>', "leave updates there for the site's gateway, which sends them")
@@ -40,6 +45,7 @@ export function robotRunCommand(command: Command): Command {
           baseDirectory: options.base,
           trainingFile: options.training,
           releaseDirectory: options.releaseDir,
+          telemetryDirectory: options.telemetry,
           policyName: options.policyName,
           gatewayUpdatesDirectory: options.gatewayUpdates,
           quietMs: options.quietSeconds * 1000,

@@ -34,24 +34,30 @@ const MAX_KEPT_EVENTS = 256;
 /** Changes that a listener who comes back is told of: one that was away for longer asks for what there is. */
 const MAX_REPLAYED_EVENTS = 256;
 
+interface Event {
+  readonly text: string;
+  /** Of a rollout: what it is to machines. Every report changes one, and would wake the whole fleet, which then reports. */
+  readonly standing?: string;
+}
+
 /** Events as they are sent: a thousand listeners cost one reading of the state. */
 class EventTexts {
-  readonly #texts = new Map<number, string>();
+  readonly #texts = new Map<number, Event>();
 
-  of({ key, value, revision }: StateChange & { readonly value: Uint8Array }): string {
+  of({ key, value, revision }: StateChange & { readonly value: Uint8Array }): Event {
     const known = this.#texts.get(revision);
     if (known !== undefined) return known;
-    const text = textOf(key, value, revision);
+    const event = eventOf(key, value, revision);
     if (this.#texts.size >= MAX_KEPT_EVENTS) this.#texts.delete(this.#texts.keys().next().value as number);
-    this.#texts.set(revision, text);
-    return text;
+    this.#texts.set(revision, event);
+    return event;
   }
 }
 
-function textOf(key: string, value: Uint8Array, revision: number): string {
-  if (key.startsWith(`${RECORD_PREFIX}.`)) return recordEvent(key, value);
+function eventOf(key: string, value: Uint8Array, revision: number): Event {
+  if (key.startsWith(`${RECORD_PREFIX}.`)) return { text: recordEvent(key, value) };
   if (key.startsWith(`${ROLLOUT_PREFIX}.`)) return rolloutEvent(value);
-  return `id: ${revision}\nevent: round\ndata: ${roundData(key, value)}\n\n`;
+  return { text: `id: ${revision}\nevent: round\ndata: ${roundData(key, value)}\n\n` };
 }
 
 function roundData(key: string, value: Uint8Array): string {
@@ -65,9 +71,13 @@ function recordEvent(key: string, value: Uint8Array): string {
 }
 
 /** Without an id for the same reason; nothing, where a policy has its first release and no rollout yet. */
-function rolloutEvent(value: Uint8Array): string {
+function rolloutEvent(value: Uint8Array): Event {
   const { latest } = decodePolicyRollouts(value);
-  return latest === undefined ? '' : `event: rollout\ndata: ${JSON.stringify(rolloutSummary(latest))}\n\n`;
+  if (latest === undefined) return { text: '' };
+  const summary = rolloutSummary(latest);
+  const { rollout, phase, reason, step, rollbackRelease, clients } = summary;
+  const standing = JSON.stringify([rollout, phase, reason, step, rollbackRelease, clients.offered]);
+  return { text: `event: rollout\ndata: ${JSON.stringify(summary)}\n\n`, standing };
 }
 
 export function registerEventRoutes(app: App, { store }: ServerContext, limits: ServerLimits): void {
@@ -95,17 +105,17 @@ export function registerEventRoutes(app: App, { store }: ServerContext, limits: 
       });
       const signal = AbortSignal.any([gone.signal, app.closing, AbortSignal.timeout(MAX_STREAM_MS)]);
       const last = Number(request.headers['last-event-id']);
-      const prefixes = watchedBy(actor);
+      const prefixes = watchedBy(actor.kind);
       const lastEvent = Number.isSafeInteger(last) && last > 0 ? last : undefined;
       const start = await startOf(store.state, prefixes, lastEvent);
       reply.type('text/event-stream').header('cache-control', 'no-store').header('x-accel-buffering', 'no');
-      return reply.send(Readable.from(events(store, texts, signal, start, prefixes)));
+      return reply.send(Readable.from(events(store, texts, signal, start, actor)));
     },
   );
 }
 
 /** The prefixes of what a caller is told. */
-function watchedBy({ kind }: Actor): readonly string[] {
+function watchedBy(kind: Actor['kind']): readonly string[] {
   const forAll = [keyOf('round'), ROLLOUT_PREFIX];
   return kind === 'person' ? [...forAll, RECORD_PREFIX] : forAll;
 }
@@ -141,11 +151,12 @@ async function* events(
   texts: EventTexts,
   signal: AbortSignal,
   { afterRevision, skipped }: Start,
-  prefixes: readonly string[],
+  { kind }: Actor,
 ): AsyncGenerator<string, void, void> {
+  const told = new Map<string, string>();
   // An event of its own: who connects looks at once, at what changed before it listened.
   yield `retry: 3000\n\nid: ${afterRevision}\nevent: listening\ndata: ${JSON.stringify({ skipped })}\n\n`;
-  const changes = merged(prefixes.map((prefix) => state.watch(prefix, { signal, afterRevision })));
+  const changes = merged(watchedBy(kind).map((prefix) => state.watch(prefix, { signal, afterRevision })));
   let next = changes.next();
   while (!signal.aborted) {
     const beat = new Promise<'beat'>((resolve) => {
@@ -160,8 +171,11 @@ async function* events(
     if (result.done === true) return;
     next = changes.next();
     const { key, value, revision } = result.value;
-    const text = value === undefined ? '' : texts.of({ key, value, revision });
-    if (text !== '') yield text;
+    if (value === undefined) continue;
+    const { text, standing } = texts.of({ key, value, revision });
+    if (text === '' || (kind === 'machine' && standing !== undefined && told.get(key) === standing)) continue;
+    if (standing !== undefined) told.set(key, standing);
+    yield text;
   }
 }
 

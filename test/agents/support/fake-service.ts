@@ -33,8 +33,10 @@ export class FakeService implements FleetApi {
   readonly enrolments: Uint8Array[] = [];
   readonly cohorts = new Map<string, HalfCohort>();
   readonly releases: number[] = [];
-  readonly openings = new Map<string, OpeningReport>();
+  readonly verdicts: string[] = [];
+  readonly rollouts: number[] = [];
   readonly reports: RobotReport[] = [];
+  readonly openings = new Map<string, OpeningReport>();
   readonly custodyStatuses: CustodyStatus[] = [];
   newestRoster: Uint8Array | undefined;
   #broken = new Map<Call, number>();
@@ -185,6 +187,16 @@ export class FakeService implements FleetApi {
   async putRelease(counter: number): Promise<void> {
     this.#called('putRelease');
     this.releases.push(counter);
+  }
+
+  async putVerdict(fingerprint: string): Promise<void> {
+    this.#called('putVerdict');
+    this.verdicts.push(fingerprint);
+  }
+
+  async startRollout(counter: number): Promise<void> {
+    this.#called('startRollout');
+    this.rollouts.push(counter);
   }
 
   count(call: Call): number {
