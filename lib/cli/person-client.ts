@@ -27,9 +27,13 @@ export class PersonClient {
   ) {}
 
   /** @throws ParameterError `http.bad-base-url`; RefusedError `token.insecure-server`; EnvironmentError `token.file-unreadable` */
-  static async open(server: string, tokenFile: string | undefined): Promise<PersonClient> {
+  static async open(
+    server: string,
+    tokenFile: string | undefined,
+    environmentToken?: string,
+  ): Promise<PersonClient> {
     const url = urlOf(server);
-    if (tokenFile === undefined) return new PersonClient(url, undefined);
+    if (tokenFile === undefined && environmentToken === undefined) return new PersonClient(url, undefined);
     // In the clear it would be everybody's on the way.
     if (url.protocol !== 'https:' && !LOOPBACK.has(url.hostname)) {
       throw new RefusedError(
@@ -37,6 +41,7 @@ export class PersonClient {
         `${url.origin} is not reached by TLS, and a token is not sent in the clear. Name the server by https://.`,
       );
     }
+    if (tokenFile === undefined) return new PersonClient(url, environmentToken?.trim());
     const token = await readFile(tokenFile, 'utf8').catch((cause: unknown) => {
       throw new EnvironmentError(
         'token.file-unreadable',
@@ -51,12 +56,27 @@ export class PersonClient {
    * @param accepted statuses whose answers count as such
    * @throws ApiRefusedError, ApiUnavailableError; EnvironmentError `http.unreachable`; FormatError `http.bad-answer`
    */
-  async get<T>(path: string, schema: z.ZodType<T>, accepted: readonly number[] = [200]): Promise<T> {
-    const response = await this.#fetch(path);
+  get<T>(path: string, schema: z.ZodType<T>, accepted: readonly number[] = [200]): Promise<T> {
+    return this.#call('GET', path, undefined, schema, accepted);
+  }
+
+  /** Of what an operator decides. @throws as `get` */
+  post<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
+    return this.#call('POST', path, body, schema, [200, 201]);
+  }
+
+  async #call<T>(
+    method: 'GET' | 'POST',
+    path: string,
+    body: unknown,
+    schema: z.ZodType<T>,
+    accepted: readonly number[],
+  ): Promise<T> {
+    const response = await this.#fetch(method, path, body);
     const text = await response.text();
     if (!accepted.includes(response.status)) {
       const advice = response.status === 401 ? 'Give a token: --token-file FILE.' : undefined;
-      throw apiError(response.status, text, `GET ${path}`, advice);
+      throw apiError(response.status, text, `${method} ${path}`, advice);
     }
     try {
       if (text.length > MAX_BODY_CHARACTERS) throw new RangeError('too long');
@@ -64,17 +84,21 @@ export class PersonClient {
     } catch (cause) {
       throw new FormatError(
         'http.bad-answer',
-        `${this.server.origin} answered GET ${path} with something else than this version understands. Is it a TensorGuard server of this version?`,
+        `${this.server.origin} answered ${method} ${path} with something else than this version understands. Is it a TensorGuard server of this version?`,
         { cause },
       );
     }
   }
 
-  async #fetch(path: string): Promise<Response> {
-    const headers = this.token === undefined ? {} : { authorization: `Bearer ${this.token}` };
+  async #fetch(method: 'GET' | 'POST', path: string, body: unknown): Promise<Response> {
+    const headers = {
+      ...(this.token !== undefined && { authorization: `Bearer ${this.token}` }),
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+    };
     try {
       return await fetch(new URL(path, this.server), {
-        headers,
+        ...{ method, headers },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
         redirect: 'error',
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });

@@ -42,6 +42,7 @@ import { planCommand } from './commands/plan.js';
 import { releaseCreateCommand } from './commands/release-create.js';
 import { releaseOpenCommand } from './commands/release-open.js';
 import { robotRunCommand } from './commands/robot-run.js';
+import { rolloutDecisionCommand, rolloutStartCommand, rolloutStatusCommand } from './commands/rollout.js';
 import { sealCommand } from './commands/seal.js';
 import { serverCommand } from './commands/server.js';
 import { serverTokenCreateCommand } from './commands/server-token-create.js';
@@ -129,6 +130,12 @@ function buildProgram(version: string): Command {
   add(release, 'create', releaseCreateCommand);
   add(release, 'open', releaseOpenCommand);
   add(program, 'evaluate', evaluateCommand);
+  const rollout = group('rollout', 'a release on its way to the fleet, step by step');
+  add(rollout, 'start', rolloutStartCommand);
+  add(rollout, 'status', rolloutStatusCommand);
+  for (const name of ['pause', 'resume', 'promote', 'abort', 'rollback'] as const) {
+    add(rollout, name, rolloutDecisionCommand(name));
+  }
   const server = add(program, 'server', serverCommand);
   const token = group('token', 'bearer tokens for people', server);
   add(token, 'create', serverTokenCreateCommand);
