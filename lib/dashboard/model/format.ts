@@ -53,7 +53,8 @@ function twoUnits(ms: number, largeMs: number, large: string, smallMs: number, s
 
 /** "12 s ago", or "in 3 min" for what is to come. */
 export function formatAge(atMs: number, nowMs: number): string {
-  if (atMs > nowMs) return `in ${formatSpan(atMs - nowMs)}`;
+  // Clocks of two machines differ a little.
+  if (atMs > nowMs + SECOND_MS) return `in ${formatSpan(atMs - nowMs)}`;
   const ageMs = nowMs - atMs;
   return ageMs < SECOND_MS ? 'just now' : `${formatSpan(ageMs)} ago`;
 }

@@ -63,7 +63,7 @@ export function commandWords(command: CommandName, rollout: Rollout): CommandWor
       return {
         title: 'Promote',
         consequence: `${name} goes to the step after ${(step?.index ?? 0) + 1} of ${steps} at once, without waiting for its minimum duration.`,
-        isDangerous: true,
+        isDangerous: false,
       };
     case 'abort':
       return {

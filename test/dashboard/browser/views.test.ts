@@ -103,7 +103,6 @@ describe('the dashboard in a browser, before a fleet at work', function () {
 
   it('shows who the clients are, and what they say as soon as they say it', async () => {
     const page = await openPage({ token: viewer });
-    await page.has('not reported');
     for (const number of [1, 2, 3]) {
       await page.page.getByRole('cell', { name: live.fleet.clientId(number) }).waitFor();
       await reportOf(live.fleet, number, {

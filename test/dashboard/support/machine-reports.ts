@@ -10,8 +10,8 @@ import type { ServedTestFleet } from '../../server/support/served-fleet.js';
 const anything = z.unknown();
 const DAY_MS = 86_400_000;
 
-/** Above whatever the robot's own agent has numbered. */
-let sequence = Date.now();
+/** Above whatever the robot's own agent numbers today, by the time: what is said here is said last. */
+let sequence = Date.now() + DAY_MS;
 
 export async function reportOf(
   fleet: ServedTestFleet,

@@ -143,9 +143,9 @@ function figuresOf(round: RoundStatus): Figure[] {
           : plural(round.aggregate.refused.length, 'refused', 'refused'),
     },
     {
-      label: 'Custodians answered',
-      value: `${round.answers.length} of ${round.threshold}`,
-      note: 'that must agree',
+      label: 'Custodians',
+      value: round.answers.length,
+      note: `answered, ${round.threshold} must`,
     },
   ];
 }
