@@ -12,23 +12,13 @@ import type { RoundState } from '../../lib/round/machine/state.js';
 import { planOf } from '../../lib/server/context.js';
 import { checkRounding } from '../../lib/trial/rounding-check.js';
 import { ServedTestFleet } from '../server/support/served-fleet.js';
+import { randomFrom } from '../support/random.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/tensorguard-native.js', import.meta.url));
 const ROBOTS = [1, 2, 3];
 const CUSTODIANS = [1, 2, 3, 4];
 const KILLS = 14;
 const LIMIT_MS = 150_000;
-
-/** Pseudo-random numbers in [0, 1) from a seed that a failure names (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** One agent, started again whenever it is killed. */
 class AgentProcess {
