@@ -44,7 +44,7 @@ function Efficiency(properties: {
       <Notice
         title="No round has been summed yet"
         advice="The server measures a round when it sums it. Run one: the owner plans, robots seal, and the sum follows."
-        command="tensorguard-native owner run OWNER_DIR --server URL"
+        command="tensorguard-native owner run --owner DIR --server URL ..."
       />
     );
   }

@@ -73,7 +73,7 @@ function Custodian({ custodian }: { readonly custodian: CustodianView }) {
         <Notice
           title="It has reported nothing"
           advice="Its agent says what its keys are doing. On the custodian's machine:"
-          command="tensorguard-native custodian run CUSTODIAN_DIR --server URL"
+          command="tensorguard-native custodian run --custodian DIR --server URL"
         />
       </Card>
     );

@@ -56,7 +56,7 @@ function Rollouts({
         <Notice
           title="No release is being rolled out"
           advice="A release is brought to the fleet step by step where the server gates releases. Evaluate an adapter, release it, then start its rollout."
-          command="tensorguard-native rollout start --release COUNTER --server URL"
+          command="tensorguard-native rollout start COUNTER --server URL"
         />
       </div>
     );
@@ -160,7 +160,7 @@ function Releases() {
           <Notice
             title="Nothing has been released"
             advice="The owner's agent releases averages, or the owner by hand."
-            command="tensorguard-native release create ADAPTER_DIR --owner OWNER_DIR --out RELEASE.tgr"
+            command="tensorguard-native release create ADAPTER_DIR --owner DIR --out RELEASE.tgr"
           />
         ) : (
           <Card title="Releases">

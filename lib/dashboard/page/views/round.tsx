@@ -44,7 +44,7 @@ export function RoundView({ subject }: ViewProperties) {
             <Notice
               title="No round has been planned"
               advice="The owner's agent plans rounds, or a coordinator by hand."
-              command="tensorguard-native owner run OWNER_DIR --server URL"
+              command="tensorguard-native owner run --owner DIR --server URL ..."
             />
           );
         }
@@ -161,7 +161,7 @@ function Senders({ round }: { readonly round: RoundStatus }) {
         <Notice
           title="Nobody has sent yet"
           advice="Robots send once they have trained, between the opening and the deadline."
-          command="tensorguard-native robot run CLIENT_DIR --adapter ADAPTER_DIR --server URL"
+          command="tensorguard-native robot run --client DIR --adapter ADAPTER_DIR --server URL"
         />
       ) : (
         <Table
@@ -174,6 +174,18 @@ function Senders({ round }: { readonly round: RoundStatus }) {
               isNumeric: true,
               cell: ({ stalenessRounds = 0 }) =>
                 stalenessRounds === 0 ? '–' : plural(stalenessRounds, 'round'),
+            },
+            { title: 'Through', cell: ({ gateway }) => gateway ?? '–' },
+            {
+              title: 'Reported statistics',
+              cell: ({ outlier }) =>
+                outlier === undefined ? (
+                  '–'
+                ) : (
+                  <Pill tone="warning" title={outlier.reason}>
+                    {outlier.test}
+                  </Pill>
+                ),
             },
             { title: 'Update', cell: ({ update }) => <code title={update}>{shortFingerprint(update)}</code> },
           ]}
@@ -225,7 +237,7 @@ function Custodians({ round }: { readonly round: RoundStatus }) {
         <p class="muted">
           {round.aggregate === undefined
             ? 'They are asked once there is a sum.'
-            : 'None has answered yet. On each custodian: tensorguard-native custodian run CUSTODIAN_DIR --server URL'}
+            : 'None has answered yet. On each custodian: tensorguard-native custodian run --custodian DIR --server URL'}
         </p>
       ) : (
         <Table

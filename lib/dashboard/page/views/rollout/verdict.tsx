@@ -37,7 +37,7 @@ export function Verdict({
         <Notice
           title="There is no verdict on this adapter"
           advice={`Nobody is offered a release without a passed one. Evaluate adapter ${adapter.slice(0, 16)}… against the one before, and send the verdict.`}
-          command="tensorguard-native evaluate --owner OWNER_DIR --candidate ADAPTER_DIR --baseline ADAPTER_DIR ..."
+          command="tensorguard-native evaluate ADAPTER_DIR --owner DIR --baseline ADAPTER_DIR ..."
         />
       </Card>
     );
