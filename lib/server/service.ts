@@ -42,6 +42,7 @@ import { OPENING_ACCESS, registerOpeningRoutes } from './routes/opening.js';
 import { PAGE_ACCESS, registerPageRoutes, type ServedPage } from './routes/page.js';
 import { PARTIAL_SUM_ACCESS, registerPartialSumRoutes } from './routes/partial-sums.js';
 import { RECORD_ACCESS, registerRecordRoutes } from './routes/records.js';
+import { RELEASE_HEADER_ACCESS, registerReleaseHeaderRoutes } from './routes/release-headers.js';
 import { RELEASE_ACCESS, registerReleaseRoutes } from './routes/releases.js';
 import { REPORT_ACCESS, registerReportRoutes } from './routes/reports.js';
 import { ROLLOUT_ACCESS, registerRolloutRoutes } from './routes/rollouts.js';
@@ -87,6 +88,7 @@ export const SERVICE_ACCESS = {
   ...PARTIAL_SUM_ACCESS,
   ...OPENING_ACCESS,
   ...RELEASE_ACCESS,
+  ...RELEASE_HEADER_ACCESS,
   ...WORK_ACCESS,
   ...EVENT_ACCESS,
   ...REPORT_ACCESS,
@@ -227,6 +229,7 @@ export class Service {
       registerSchemaRoutes(app);
       registerVerdictRoutes(app, context);
       registerVerdictFindingsRoutes(app, context);
+      registerReleaseHeaderRoutes(app, context);
       registerRolloutRoutes(app, context);
       const { metrics } = telemetry;
       const metricsExport = await metricsExportFrom(

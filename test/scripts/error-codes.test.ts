@@ -37,6 +37,7 @@ const refusedStatuses: Record<Exclude<ClientStatus, 'active'>, string> = {
 const fromElsewhere = new Map<string, readonly string[]>([
   // An error's own code, passed on: it is raised, and found, where that error is made.
   ['lib/cli/program.ts: error.code', []],
+  ['lib/cli/release-files.ts: error.code', []],
   ['lib/custody/answers.ts: error.code', []],
   ['lib/agents/http/api-errors.ts: problem.data.code', []],
   // The operating system's codes, which the document describes by their form.

@@ -46,6 +46,7 @@ const EXPECTED: Readonly<Record<string, readonly Role[] | 'anybody'>> = {
   'GET /v1/releases': ['client', 'owner', 'operator', 'viewer'],
   'GET /v1/releases/latest': ['client', 'owner'],
   'GET /v1/releases/:counter': ['client', 'owner'],
+  'GET /v1/releases/:counter/header': ['owner', 'operator', 'viewer'],
   'PUT /v1/clients/:client/reports/:sequence': ['client'],
   'PUT /v1/verdicts/:fingerprint': ['owner'],
   'GET /v1/verdicts/:fingerprint': ['client', 'owner', 'operator', 'viewer'],

@@ -63,6 +63,12 @@ export class ReleaseOffers {
     );
   }
 
+  /** The release that the whole fleet of a policy is to have: beside it there may be one on its way. */
+  async currentCounter(policy: string): Promise<number | undefined> {
+    if (this.mode === 'immediate') return (await this.releases.list(policy))[0]?.counter;
+    return (await this.rollouts.read(policy))?.history.current.counter;
+  }
+
   async #policies(): Promise<string[]> {
     return [...new Set((await this.releases.list()).map(({ policy }) => policy))];
   }

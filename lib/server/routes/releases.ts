@@ -11,6 +11,7 @@ import { actorOf } from '../http/gatekeeper.js';
 import { idParam, releaseParams } from '../http/params.js';
 import { fileBodies } from '../openapi/route-bodies.js';
 import { type ReleaseRecord, releaseKey, releaseRecordSchema } from '../releases/release-book.js';
+import { releaseListSchema, releaseSchema } from '../releases/shown-releases.js';
 import { createJson, readJson } from '../state/json-state.js';
 import { requireFound } from './found.js';
 
@@ -25,15 +26,6 @@ const MAX_RELEASE_BYTES = 2 ** 32;
 /** The list of recipients is in the header. */
 const MAX_RELEASE_ENVELOPE_BYTES = 17 << 20;
 
-const releaseSchema = z.object({
-  counter: z.int(),
-  fingerprint: z.string(),
-  policy: z.string(),
-  plan: z.string().optional(),
-  atMs: z.int(),
-});
-const releaseListSchema = z.object({ releases: z.array(releaseSchema) });
-export type ReleaseList = z.infer<typeof releaseListSchema>;
 const latestQuery = z.strictObject({ policy: idParam.optional() });
 
 function shown({ file: _, ...record }: ReleaseRecord): z.infer<typeof releaseSchema> {
@@ -116,7 +108,19 @@ export function registerReleaseRoutes(app: App, context: ServerContext): void {
         response: { 200: releaseListSchema },
       },
     },
-    async ({ query }) => ({ releases: (await releases.list(query.policy)).map(shown) }),
+    async ({ query }) => {
+      const listed = await releases.list(query.policy);
+      const current = new Map<string, number | undefined>();
+      for (const { policy } of listed) {
+        if (!current.has(policy)) current.set(policy, await offers.currentCounter(policy));
+      }
+      return {
+        releases: listed.map((record) => ({
+          ...shown(record),
+          current: current.get(record.policy) === record.counter,
+        })),
+      };
+    },
   );
 
   app.get(
