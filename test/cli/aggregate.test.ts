@@ -154,7 +154,7 @@ describe('aggregate', function () {
       ],
       { cwd },
     );
-    expect(below).to.include('2 of 3 updates').and.include('quorum is 3').and.include('truncated.tgu');
+    expect(below).to.include('2 updates of 3 files').and.include('quorum is 3').and.include('truncated.tgu');
     expect(missing).to.include('nowhere');
   });
 });

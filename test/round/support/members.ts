@@ -61,11 +61,11 @@ export function createMembers(options: MembersOptions): Promise<Members> {
 
 async function makeMembers(options: MembersOptions): Promise<Members> {
   const { seedOf = derivedSeed, algorithms = ['ed25519'] } = options;
-  const member = (id: string): Member => ({
+  const member = (id: string, seed = seedOf): Member => ({
     id,
     signing: importSecret({
-      ed25519: seedOf(`${id} ed25519`),
-      ...(algorithms.includes('ml-dsa-65') && { 'ml-dsa-65': seedOf(`${id} ml-dsa-65`) }),
+      ed25519: seed(`${id} ed25519`),
+      ...(algorithms.includes('ml-dsa-65') && { 'ml-dsa-65': seed(`${id} ml-dsa-65`) }),
     }),
   });
   const receiving = async (id: string): Promise<ReceivingMember> => {
@@ -78,7 +78,8 @@ async function makeMembers(options: MembersOptions): Promise<Members> {
     owner: await receiving('owner'),
     coordinator: member('coordinator'),
     aggregator: member('aggregator'),
-    gateway: member('gateway'),
+    // The committed files are from before there were gateways, and so are their keys.
+    gateway: member('gateway', derivedSeed),
     clients: numbered('client', options.clients).map((id) => ({
       ...member(id),
       prf: new SecretBytes(Uint8Array.from(seedOf(`${id} prf`))),
