@@ -113,6 +113,7 @@ export class Service {
   readonly context: ServerContext;
   readonly #worker: SumWorker;
   readonly #watching = new AbortController();
+  #following: Promise<void> | undefined;
   #sweeping: NodeJS.Timeout | undefined;
   #resuming: NodeJS.Timeout | undefined;
 
@@ -269,6 +270,8 @@ export class Service {
   async stop(limitMs = DEFAULT_SHUTDOWN_MS): Promise<boolean> {
     const [finished] = await Promise.all([shutDown(this.app, limitMs), this.#worker.stop(limitMs)]);
     this.#watching.abort();
+    // A roster that is being taken is on the disk before this process says that it has ended.
+    await this.#following;
     clearInterval(this.#sweeping);
     clearInterval(this.#resuming);
     await this.context.rounds.close();
@@ -323,7 +326,7 @@ export class Service {
   #followRoster(onError: (error: unknown) => void): void {
     const { signal } = this.#watching;
     const { state } = this.context.store;
-    void (async () => {
+    this.#following = (async () => {
       while (!signal.aborted) {
         try {
           for await (const { value } of state.watch(ROSTER_PREFIX, { signal })) {

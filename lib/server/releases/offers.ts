@@ -45,8 +45,8 @@ export class ReleaseOffers {
   }
 
   /**
-   * Refuses a client a release by its counter that is newer than the one that it is to have, or was withdrawn: no robot runs
-   * ahead of its rollout by asking for it.
+   * Refuses a client a release by its counter that it was never to have, or that was withdrawn: no robot runs ahead of its
+   * rollout by asking for it, nor what failed its evaluation once something newer is offered.
    *
    * @throws RefusedError `release.not-offered`
    */
@@ -56,7 +56,7 @@ export class ReleaseOffers {
     const offered = await this.#offeredCounter(client, policy);
     if (counter === offered) return;
     const isOlder = offered !== undefined && counter < offered;
-    if (isOlder && !(await this.#isWithdrawn(release))) return;
+    if (isOlder && (await this.#wasOffered(client, release)) && !(await this.#isWithdrawn(release))) return;
     throw new RefusedError(
       'release.not-offered',
       `Release ${counter} is not offered to client "${client}". Ask for the latest: that is the one to take.`,
@@ -84,6 +84,15 @@ export class ReleaseOffers {
     await this.rollouts.catchUp(policy);
     const told = (await this.rollouts.read(policy))?.latest;
     return told && expectedRelease(told, client)?.counter;
+  }
+
+  /** Whether a release was the whole fleet's, or its rollout came to this client. */
+  async #wasOffered(client: string, { counter, policy }: ReleaseRecord): Promise<boolean> {
+    if ((await this.rollouts.read(policy))?.history.current.counter === counter) return true;
+    return (await this.rollouts.list(policy)).some(({ plan, rollback, clients }) => {
+      if (counter === plan.previous.counter || counter === rollback?.release?.counter) return true;
+      return counter === plan.release.counter && clients.some(({ id, offered }) => id === client && offered);
+    });
   }
 
   async #isWithdrawn(release: ReleaseRecord): Promise<boolean> {

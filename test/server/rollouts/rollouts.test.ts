@@ -109,6 +109,25 @@ describe('rollouts through the service', function () {
     expect(await releases.offeredToAll()).to.deep.equal(all(2));
   });
 
+  it('give nobody an older release that was never offered, whatever newer one is', async () => {
+    second = await releases.released('second');
+    await releases.evaluated(second, first, 'failed');
+    await releases.start(2);
+    await releases.until(2, ({ phase }) => phase === 'failed');
+    // Nobody ever started the rollout of this one.
+    await releases.released('third');
+    const fourth = await releases.released('fourth');
+    await releases.evaluated(fourth, first);
+    await releases.start(4);
+    const [canary = 0] = await offeredRobots(4);
+    expect(canary).to.be.greaterThan(0);
+    for (const counter of [2, 3]) {
+      const asked = await releases.offered(canary, `/v1/releases/${counter}`).catch(codeOf);
+      expect(asked, `release ${counter}`).to.equal('release.not-offered');
+    }
+    expect(await releases.offered(canary, '/v1/releases/1')).to.equal(1);
+  });
+
   it('go back by themselves after a breach in the canary, and reach every robot that may have the release', async () => {
     second = await releases.released('second');
     await releases.evaluated(second, first);

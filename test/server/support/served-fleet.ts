@@ -44,6 +44,7 @@ export class ServedTestFleet {
   readonly directory: string;
   readonly clients: number;
   #service: Service | undefined;
+  #elsewhere: string | undefined;
 
   private constructor(directory: string, clients: number) {
     this.directory = directory;
@@ -129,6 +130,11 @@ export class ServedTestFleet {
     return this.#service;
   }
 
+  /** The address of a server that is a process of its own, from now on; undefined for the one that `start` starts. */
+  servedAt(address: string | undefined): void {
+    this.#elsewhere = address;
+  }
+
   async stop(): Promise<void> {
     await this.#service?.stop(2000);
     this.#service = undefined;
@@ -139,7 +145,7 @@ export class ServedTestFleet {
     const store = await openKeyStore(this.role(role));
     try {
       return new SignedClient({
-        baseUrl: this.service.address,
+        baseUrl: this.#elsewhere ?? this.service.address,
         key: await store.signing(),
         backoff: NO_WAITING,
       });
