@@ -42,7 +42,8 @@ function bucketCount(count: number): number {
   return bucket;
 }
 
-function bucketMagnitude(value: number): number {
+/** The nearest number of two significant binary digits, as `bucketSafety` has it. */
+export function bucketMagnitude(value: number): number {
   const magnitude = Math.abs(value);
   if (magnitude < SMALLEST_MAGNITUDE) return 0;
   if (magnitude >= LARGEST_MAGNITUDE) return Math.sign(value) * LARGEST_MAGNITUDE;

@@ -34,6 +34,8 @@ const recordSchema = z.strictObject({
   sequence: z.int().min(0),
   /** One that the service may not have, and the files whose counts are in it. */
   pending: z.strictObject({ report: robotReportSchema, files: z.array(z.string()) }).optional(),
+  /** Of the last update that was sealed, as far as a report had it. */
+  ...robotReportSchema.pick({ sealed: true, experts: true }).shape,
 });
 
 /** Refusals that sending again cannot lift: the number is taken, and the next report has another. */
@@ -52,9 +54,16 @@ export interface ReportOptions {
 }
 
 type Content = Omit<RobotReport, 'schema' | 'client' | 'sequence' | 'atMs'>;
+/** What describes the last update is in every report, since the last one is what is looked at. */
+type Described = Pick<RobotReport, 'sealed' | 'experts'>;
+/** Each of these is reported once, or it would count twice. */
+type Measured = Pick<RobotReport, 'latenciesMs' | 'residualNorm'>;
 
 export class RobotReports {
-  #latenciesMs: NonNullable<RobotReport['latenciesMs']> = {};
+  /** What no report has yet. */
+  #measured: Measured = {};
+  /** Since this process sealed one. */
+  #described: Described | undefined;
   readonly #telemetry: TelemetryFiles | undefined;
   /** What was last said to run, for the log. */
   #toldCounter: number | undefined;
@@ -71,13 +80,25 @@ export class RobotReports {
     );
   }
 
-  /** What the sealing measured. */
-  sealed(latenciesMs: RobotReport['latenciesMs']): void {
-    this.#latenciesMs = { ...this.#latenciesMs, ...latenciesMs };
+  /** Of an update that was sealed just now. */
+  sealed({ latenciesMs, ...described }: Described & Pick<Measured, 'latenciesMs'>): void {
+    this.#described = described;
+    if (latenciesMs !== undefined) this.#tookAll(latenciesMs);
+  }
+
+  keeps(residualNorm: number): void {
+    this.#measured = { ...this.#measured, residualNorm };
   }
 
   took(stage: 'upload' | 'apply', milliseconds: number): void {
-    this.#latenciesMs = { ...this.#latenciesMs, [stage]: milliseconds };
+    this.#tookAll({ [stage]: milliseconds });
+  }
+
+  #tookAll(latenciesMs: Measured['latenciesMs']): void {
+    this.#measured = {
+      ...this.#measured,
+      latenciesMs: { ...this.#measured.latenciesMs, ...latenciesMs },
+    };
   }
 
   /** Sends a report, if there is something new to say. @throws what the API throws; as the readers of the client's records */
@@ -86,7 +107,9 @@ export class RobotReports {
     const last = await readRecord(path, recordSchema);
     await this.#sendPending(api, path, last);
     const taken = await this.#telemetry?.take();
-    const content = await this.#content(options);
+    const described = this.#described ?? descriptionIn(last);
+    const standing = { ...(await standingOf(options)), ...described };
+    const content: Content = { ...standing, ...this.#measured };
     const text = JSON.stringify(content);
     const isSame = this.#sent?.content === text && nowMs - this.#sent.atMs < REPEAT_MS;
     if (isSame && taken === undefined) return;
@@ -96,12 +119,11 @@ export class RobotReports {
       ...{ schema: ROBOT_REPORT_SCHEMA_VERSION, client: options.client, sequence, atMs: nowMs, ...content },
       ...(taken !== undefined && { episodes: taken.counts }),
     };
-    const record = { sequence, pending: { report, files: [...(taken?.files ?? [])] } };
+    const record = { sequence, pending: { report, files: [...(taken?.files ?? [])] }, ...described };
     await writeRecord(path, record);
-    // Each measurement is reported once, or it would count twice.
-    this.#latenciesMs = {};
+    this.#measured = {};
     await this.#sendPending(api, path, record);
-    this.#sent = { content: JSON.stringify({ ...content, latenciesMs: undefined }), atMs: nowMs };
+    this.#sent = { content: JSON.stringify(standing), atMs: nowMs };
   }
 
   async #sendPending(
@@ -119,7 +141,7 @@ export class RobotReports {
       if (!(error instanceof RefusedError) || !FINAL_REFUSALS.has(error.code)) throw error;
       this.log.write('warn', 'robot.report-refused', { sequence: report.sequence, code: error.code });
     }
-    await writeRecord(path, { sequence: record.sequence });
+    await writeRecord(path, { sequence: record.sequence, ...descriptionIn(record) });
     const { runs, episodes, sequence } = report;
     if (episodes !== undefined || runs?.counter !== this.#toldCounter) {
       this.log.write('info', 'robot.reported', {
@@ -130,18 +152,20 @@ export class RobotReports {
     }
     this.#toldCounter = runs?.counter;
   }
+}
 
-  async #content(options: ReportOptions): Promise<Content> {
-    const { policy } = options;
-    const [runs, privacy] = [await runningRelease(options), await spentPrivacy(options)];
-    const measured = Object.keys(this.#latenciesMs).length > 0;
-    return {
-      policy,
-      ...(runs !== undefined && { runs }),
-      ...(privacy !== undefined && { privacy }),
-      ...(measured && { latenciesMs: { ...this.#latenciesMs } }),
-    };
-  }
+function descriptionIn(record: z.infer<typeof recordSchema> | undefined): Described {
+  const { sealed, experts } = record ?? {};
+  return { ...(sealed !== undefined && { sealed }), ...(experts !== undefined && { experts }) };
+}
+
+async function standingOf(options: ReportOptions): Promise<Content> {
+  const [runs, privacy] = [await runningRelease(options), await spentPrivacy(options)];
+  return {
+    policy: options.policy,
+    ...(runs !== undefined && { runs }),
+    ...(privacy !== undefined && { privacy }),
+  };
 }
 
 async function runningRelease({

@@ -7,9 +7,7 @@
  */
 import { readTrainingMetadata } from '../../adapter/training-metadata.js';
 import { hex } from '../../custody/fields.js';
-import type { RobotReport } from '../../observability/robot-report.js';
 import { NO_TRACING, type RoundTracing, traced } from '../../observability/tracing.js';
-import { openContainer } from '../../package/reader.js';
 import type { ClientOptions } from '../../round/client-directory.js';
 import type { AgentDirectory } from '../agent-directory.js';
 import type { AgentLog } from '../agent-log.js';
@@ -24,7 +22,8 @@ import { AdapterSource, type StableAdapter } from './adapter-source.js';
 import { ClosedRounds, takeCloseRecord } from './close-records.js';
 import { takeNewestRelease } from './release-taker.js';
 import { RobotReports } from './reporting.js';
-import { sealForPlan } from './sealing.js';
+import { measureUpdate, residualNormOf } from './seal-measurements.js';
+import { type SealedSnapshot, sealForPlan } from './sealing.js';
 import { SentUpdates } from './sent-updates.js';
 import { holdsAdapter, type Snapshot, Snapshots } from './snapshots.js';
 
@@ -199,11 +198,12 @@ export class Robot {
       const planFile = await api.plan(plan);
       const request = { clientDirectory, options: client, plan, planFile, snapshots };
       const { tracing = NO_TRACING } = this.with_;
-      const { snapshot, sealed } = await traced(tracing, { plan, name: 'seal' }, () => sealForPlan(request));
+      const result = await traced(tracing, { plan, name: 'seal' }, () => sealForPlan(request));
+      const { snapshot, sealed } = result;
       const update = hex(sealed.update);
       await this.sent.record({ plan, update, snapshot: snapshot.name, deadlineMs });
       if (!sealed.replayed) {
-        this.#reports.sealed(await timingsOf(sealed.stored));
+        await this.#measure(plan, result);
         log.write('info', 'robot.sealed', { ...fields, update, snapshot: snapshot.name });
       }
       const { gatewayUpdatesDirectory } = this.options;
@@ -220,6 +220,17 @@ export class Robot {
       if (!sealed.replayed) this.#reports.took('upload', performance.now() - uploadStarted);
       const { state, code, reason } = progress;
       log.write('info', 'robot.sent', { ...fields, update, state, code, reason });
+    });
+  }
+
+  /** What cannot be measured holds up no update: the log says why, and the report has nothing of it. */
+  async #measure(plan: string, { sealed, planBody, residuals }: SealedSnapshot): Promise<void> {
+    const attempt = { key: `measure ${plan}`, event: 'robot.not-measured', fields: { plan } };
+    await attemptItem(this.with_, attempt, async () => {
+      this.#reports.sealed(await measureUpdate(sealed.stored, planBody));
+      const residualNorm = await residualNormOf(residuals, planBody);
+      if (residualNorm !== undefined) this.#reports.keeps(residualNorm);
+      return 'final';
     });
   }
 
@@ -274,11 +285,4 @@ export class Robot {
       await this.snapshots.remove(name);
     }
   }
-}
-
-/** What the sealing measured, as the update's signed header has it. */
-async function timingsOf(update: string): Promise<RobotReport['latenciesMs']> {
-  const container = await openContainer(update, 'update');
-  await container.close();
-  return container.body.timingsMs;
 }

@@ -3,6 +3,8 @@ import { readTrainingMetadata } from '../../adapter/training-metadata.js';
 import { hex } from '../../custody/fields.js';
 import { readTrustedPlan } from '../../custody/trusted-plan.js';
 import { RefusedError } from '../../errors.js';
+import type { PlanBody } from '../../package/messages/plan.js';
+import type { ResidualStore } from '../../pipeline/residual/residual-store.js';
 import { type ClientOptions, openClient } from '../../round/client-directory.js';
 import { type SealedUpdateFile, sealUpdate } from '../../round/seal-update.js';
 import { wrongFile } from './close-records.js';
@@ -21,6 +23,9 @@ export interface SealForPlan {
 export interface SealedSnapshot {
   readonly snapshot: Snapshot;
   readonly sealed: SealedUpdateFile;
+  readonly planBody: PlanBody;
+  /** Absent where the policy keeps none. */
+  readonly residuals: ResidualStore | undefined;
 }
 
 /**
@@ -46,7 +51,7 @@ export async function sealForPlan(request: SealForPlan): Promise<SealedSnapshot>
           training,
           ...(base !== undefined && { base }),
         });
-        return { snapshot, sealed };
+        return { snapshot, sealed, planBody: plan.body, residuals: client.residuals };
       } catch (error) {
         refusal ??= error;
         const isAnother = error instanceof RefusedError && error.code === 'client.round-already-sealed';

@@ -1,4 +1,4 @@
-import { cp, readdir, readFile, rm } from 'node:fs/promises';
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { perturbAdapter } from '../../../lib/adapter/synthetic.js';
@@ -12,13 +12,14 @@ import { readTrustedPlan } from '../../../lib/custody/trusted-plan.js';
 import { robotReportSchema } from '../../../lib/observability/robot-report.js';
 import { closeRound } from '../../../lib/round/close-round.js';
 import { openOwner } from '../../../lib/round/owner-directory.js';
+import { SMALL_SHAPES } from '../../cli/support/small-round.js';
 import { signAgain } from '../../round/support/forgery.js';
 import { type PlannedFile, ServedTestFleet } from '../../server/support/served-fleet.js';
 import { expectRefusal } from '../../support/refusals.js';
 import { CollectedLog } from '../support/collected-log.js';
 import { FakeService } from '../support/fake-service.js';
 
-const ROBOTS = 10;
+const ROBOTS = 11;
 
 describe('a robot', function () {
   this.timeout(60_000);
@@ -27,6 +28,7 @@ describe('a robot', function () {
   let service: FakeService;
   let log: CollectedLog;
   let training: string;
+  let trainingFile: string | undefined;
   let now: number;
   /** Each test has a robot of its own. */
   let number = 0;
@@ -41,6 +43,7 @@ describe('a robot', function () {
     log = new CollectedLog();
     now = Date.now();
     training = fleet.at('training', `${number}`);
+    trainingFile = undefined;
     await cp(fleet.adapter(number), training, { recursive: true });
   });
 
@@ -54,6 +57,7 @@ describe('a robot', function () {
           clientDirectory: clientDirectory(),
           adapterDirectory: training,
           baseDirectory: fleet.at('adapters', 'start'),
+          trainingFile,
           quietMs: 0,
           client: { environment: {} },
         },
@@ -189,6 +193,35 @@ describe('a robot', function () {
     const [, second] = service.reports;
     expect(second?.sequence).to.be.greaterThan(first?.sequence ?? Number.NaN);
     expect(second).not.to.have.property('latenciesMs');
+  });
+
+  it('reports what the last update cost and which experts it taught, also after a restart', async () => {
+    trainingFile = fleet.at(`training-${number}.json`);
+    await writeFile(trainingFile, JSON.stringify({ experts: { vision: 0.25, action: 1 } }));
+    const planned = await openPlan(1);
+    service.items = [planned.item];
+    await stepAfterRestart();
+    const [first] = service.reports;
+    const [update = ''] = sentFor(planned);
+    const bytes = service.updates.get(planned.plan)?.get(update);
+    const parameters = SMALL_SHAPES.reduce(
+      (sum, { shape: [rows = 0, columns = 0] }) => sum + rows * columns,
+      0,
+    );
+    expect(first?.sealed).to.deep.equal({
+      parameters,
+      originalBytes: 4 * parameters,
+      sealedBytes: bytes?.length,
+    });
+    expect(first?.experts).to.deep.equal({ vision: 0.25, action: 1 });
+    // Nothing was lost before the first round.
+    expect(first?.residualNorm).to.equal(0);
+    await stepAfterRestart();
+    const last = service.reports.at(-1);
+    expect(last?.sequence).to.be.greaterThan(first?.sequence ?? Number.NaN);
+    expect(last?.sealed).to.deep.equal(first?.sealed);
+    expect(last?.experts).to.deep.equal(first?.experts);
+    expect(last).not.to.have.any.keys('residualNorm', 'latenciesMs');
   });
 
   it('takes a close record once', async () => {
