@@ -1,9 +1,9 @@
 /** Reading from a server as a person does: with a bearer token, which comes from a file and goes nowhere but there. */
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { z } from 'zod';
 import { apiError } from '../agents/http/api-errors.js';
 import { EnvironmentError, FormatError, ParameterError, RefusedError } from '../errors.js';
+import { readTokenFile } from './token-file.js';
 
 const TIMEOUT_MS = 30_000;
 const MAX_BODY_CHARACTERS = 64 << 20;
@@ -26,7 +26,7 @@ export class PersonClient {
     private readonly token: string | undefined,
   ) {}
 
-  /** @throws ParameterError `http.bad-base-url`; RefusedError `token.insecure-server`; EnvironmentError `token.file-unreadable` */
+  /** @throws ParameterError `http.bad-base-url`; RefusedError `token.insecure-server`; as `readTokenFile` does */
   static async open(
     server: string,
     tokenFile: string | undefined,
@@ -42,14 +42,7 @@ export class PersonClient {
       );
     }
     if (tokenFile === undefined) return new PersonClient(url, environmentToken?.trim());
-    const token = await readFile(tokenFile, 'utf8').catch((cause: unknown) => {
-      throw new EnvironmentError(
-        'token.file-unreadable',
-        `The token file ${tokenFile} cannot be read. Make one: tensorguard-native server token create --role viewer --name NAME.`,
-        { cause },
-      );
-    });
-    return new PersonClient(url, token.trim());
+    return new PersonClient(url, await readTokenFile(tokenFile));
   }
 
   /**

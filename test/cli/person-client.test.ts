@@ -9,7 +9,7 @@ import { expectRefusal } from '../support/refusals.js';
 import { temporaryDirectory } from '../support/temporary-directory.js';
 import { refuse } from './support/command.js';
 
-const TOKEN = 'tgt-a-token-that-nobody-else-knows';
+const TOKEN = `tgt_${'0a'.repeat(8)}_${'x'.repeat(43)}`;
 const answered = z.object({ authorization: z.string().nullable() });
 
 describe('reading from a server as a person', () => {

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { LoopbackServer } from '../../dashboard/loopback/loopback-server.js';
-import { readTokenFile } from '../../dashboard/loopback/token-file.js';
 import { parseServer } from '../../dashboard/loopback/upstream.js';
 import { readPage } from '../../dashboard/page-files.js';
 import { integerOption } from '../options.js';
 import type { Output } from '../output.js';
 import { stopOnSignals } from '../stop-on-signals.js';
+import { readTokenFile } from '../token-file.js';
 
 interface DashboardOptions {
   readonly server: string;

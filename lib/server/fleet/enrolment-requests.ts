@@ -3,6 +3,7 @@
  * so that a member of the fleet, whose keys are to be replaced, is turned away.
  */
 import { z } from 'zod';
+import { ENROLLED_ROLES } from '../../package/messages/enrolment.js';
 import type { RosterBody } from '../../package/messages/roster.js';
 import type { StateStore } from '../../store/store.js';
 import { RetryLaterError } from '../problems/retry-later.js';
@@ -11,7 +12,7 @@ import { changeJson, listJson, readJson } from '../state/json-state.js';
 import { ENROLMENT_PREFIX, keySegment } from '../state/keys.js';
 
 export const enrolmentRecordSchema = fileRecordSchema.extend({
-  role: z.string(),
+  role: z.enum(ENROLLED_ROLES),
   id: z.string(),
   keyId: z.string(),
   epoch: z.int().optional(),
@@ -86,12 +87,14 @@ export class EnrolmentRequests {
 
 /** Whether a roster lists the member: how many of them there are the owner has decided. */
 function isMember(
-  { clients, custodians, aggregators }: RosterBody,
+  { clients, gateways = [], custodians, aggregators }: RosterBody,
   { role, id }: Pick<EnrolmentRecord, 'role' | 'id'>,
 ): boolean {
   if (role === 'coordinator') return true;
-  const members = role === 'client' ? clients : role === 'custodian' ? custodians : aggregators;
-  return members.some((member) => member.id === id);
+  const members = { client: clients, gateway: gateways, custodian: custodians, aggregator: aggregators }[
+    role
+  ];
+  return members?.some((member) => member.id === id) === true;
 }
 
 function keyOf({ role, id }: Pick<EnrolmentRecord, 'role' | 'id'>): string {

@@ -1,15 +1,11 @@
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { expect } from 'chai';
 import { LoopbackServer } from '../../../lib/dashboard/loopback/loopback-server.js';
-import { readTokenFile } from '../../../lib/dashboard/loopback/token-file.js';
 import { parseServer } from '../../../lib/dashboard/loopback/upstream.js';
 import { launchKeyOf } from '../../../lib/dashboard/model/place.js';
 import { PAGE_POLICY, readPage } from '../../../lib/dashboard/page-files.js';
-import { replaceFile } from '../../../lib/files.js';
 import { expectRefusal } from '../../support/refusals.js';
-import { temporaryDirectory } from '../../support/temporary-directory.js';
 
 const TOKEN = `tgt_${'0123456789abcdef'}_${'x'.repeat(43)}`;
 
@@ -196,16 +192,5 @@ describe('the dashboard on loopback', () => {
     ]) {
       await expectRefusal('dashboard.bad-server', () => parseServer(text));
     }
-  });
-
-  it('takes a token from a file that only its user reads, as it is at that moment', async () => {
-    const file = join(await temporaryDirectory(), 'token');
-    await expectRefusal('dashboard.token-unreadable', () => readTokenFile(file));
-    await replaceFile(file, `${TOKEN}\n`, { mode: 0o600 });
-    expect(await readTokenFile(file)).to.equal(TOKEN);
-    await replaceFile(file, 'tgt_no', { mode: 0o600 });
-    await expectRefusal('dashboard.bad-token-file', () => readTokenFile(file));
-    await replaceFile(file, TOKEN, { mode: 0o644 });
-    await expectRefusal('storage.permissions', () => readTokenFile(file));
   });
 });

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
+import type { EnrolledRole } from '../../../lib/package/messages/enrolment.js';
 import { type EnrolmentRecord, EnrolmentRequests } from '../../../lib/server/fleet/enrolment-requests.js';
 import { openStore } from '../../../lib/store/open-store.js';
 import type { Store } from '../../../lib/store/store.js';
@@ -11,7 +12,7 @@ const HOUR_MS = 3_600_000;
 const LIMITS = { maxPending: 3, pendingMs: 24 * HOUR_MS };
 const NOW_MS = 1_800_000_000_000;
 
-function record(role: string, id: string, atMs = NOW_MS): EnrolmentRecord {
+function record(role: EnrolledRole, id: string, atMs = NOW_MS): EnrolmentRecord {
   const digits = Buffer.from(`${role} ${id} ${atMs}`).toString('hex').padEnd(64, '0').slice(0, 64);
   return { role, id, atMs, keyId: digits, fingerprint: digits, file: [] };
 }
@@ -23,8 +24,10 @@ describe('machines that ask to be enrolled', () => {
 
   beforeEach(async () => {
     store = await openStore({ kind: 'embedded', directory: join(await temporaryDirectory(), 'store') });
-    const roster = rosterBody(await createMembers({ clients: 2, custodians: 1 }));
-    members = roster.clients.map(({ id }) => id);
+    const fleet = await createMembers({ clients: 2, custodians: 1 });
+    const { id, signing } = fleet.gateway;
+    const roster = rosterBody(fleet, { gateways: [{ id, keys: signing.publicKeys }] });
+    members = roster.clients.map((member) => member.id);
     requests = new EnrolmentRequests(store.state, () => roster, LIMITS);
   });
   afterEach(() => store.close());
@@ -48,6 +51,9 @@ describe('machines that ask to be enrolled', () => {
     for (const id of ['a', 'b', 'c']) await requests.keep(record('client', id));
     await requests.keep(record('custodian', 'custodian-1'));
     await requests.keep(record('coordinator', 'coordinator'));
+    await requests.keep(record('aggregator', 'aggregator'));
+    await requests.keep(record('gateway', 'gateway'));
+    await expectRefusal('enrolment.too-many', () => requests.keep(record('gateway', 'aggregator')));
     await expectRefusal('enrolment.too-many', () => requests.keep(record('client', 'd')));
   });
 
