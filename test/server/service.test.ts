@@ -108,4 +108,43 @@ describe('the service', function () {
       .catch((error: { readonly code: string }) => error.code);
     expect(code).to.equal('roster.client-revoked');
   });
+
+  it('has ended only when a roster that it was taking is on the disk', async () => {
+    const { service } = fleet;
+    const { store, fleet: served } = service.context;
+    const owner = await openRole(fleet.role('owner'), 'owner');
+    const issued = await issueRoster({
+      ownerDirectory: fleet.role('owner'),
+      signing: owner.signing,
+      changes: { status: [{ id: fleet.clientId(3), to: 'revoked' }] },
+    });
+    owner.close();
+    const file = [...(await storeBytes(store.blobs, issued.bytes))];
+    const { blobs } = store;
+    const read = blobs.read.bind(blobs);
+    let goOn: () => void = () => undefined;
+    const isAllowed = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const begun = new Promise<void>((resolve) => {
+      blobs.read = async (...parameters: Parameters<typeof read>) => {
+        resolve();
+        await isAllowed;
+        return read(...parameters);
+      };
+    });
+    const record = { fingerprint: hex(issued.fingerprint), file, atMs: Date.now() };
+    await changeJson(store.state, fileRecordSchema, ROSTER_KEY, () => record);
+    await begun;
+    let hasEnded = false;
+    const ended = service.stop(100).then(() => {
+      hasEnded = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(hasEnded).to.equal(false);
+    goOn();
+    await ended;
+    expect(served.roster.body.version).to.equal(issued.body.version);
+    expect(Buffer.from(await served.rosterFile()).equals(issued.bytes)).to.equal(true);
+  });
 });
