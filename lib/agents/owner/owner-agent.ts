@@ -319,7 +319,8 @@ export class OwnerAgent {
         }));
       await this.#publisher.publish(counter);
       log.write('info', 'owner.released', { plan, counter });
-      if (!isGated) {
+      // The first one is what the fleet begins with: there is nothing to go back to, and the service gives it to everybody.
+      if (!isGated && counter > 1) {
         const advice = 'evaluate it, then: rollout start';
         this.#mention(`rollout ${counter}`, 'owner.rollout-awaited', { counter: `${counter}`, advice });
       }
