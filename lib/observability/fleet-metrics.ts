@@ -4,9 +4,10 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { BoundedLabel } from './bounded-label.js';
+import type { LatencyStage } from './latency-stages.js';
 import { REQUEST_BUCKETS_SECONDS, STAGE_BUCKETS_SECONDS } from './metric-names.js';
 import type { RecordSink } from './record-sink.js';
-import type { LatencyStage, TelemetryRecord } from './records.js';
+import type { TelemetryRecord } from './records.js';
 import type { RobotReport } from './robot-report.js';
 
 const MAX_POLICIES = 32;

@@ -12,19 +12,8 @@ import {
 } from '../package/messages/common.js';
 import { releaseReferenceSchema } from '../package/release-reference.js';
 import { custodyStatusSchema } from './custody-status.js';
+import { LATENCY_STAGES } from './latency-stages.js';
 import { recordHead, recordRound, spreadSchema } from './record-fields.js';
-
-/** Everything that a round's time goes to, in the order in which it comes. */
-export const LATENCY_STAGES = [
-  'train',
-  'compress',
-  'encrypt',
-  'upload',
-  'aggregate',
-  'decrypt',
-  'apply',
-] as const;
-export type LatencyStage = (typeof LATENCY_STAGES)[number];
 
 /**
  * How long stages took, in milliseconds. Train, compress and encrypt as the updates' signed headers have them, aggregate as the

@@ -1,5 +1,6 @@
 /** Records put together: of each round what was measured of it, whoever measured it. */
-import type { LatencyStage, RecordOf, TelemetryRecord } from './records.js';
+import type { LatencyStage } from './latency-stages.js';
+import type { RecordOf, TelemetryRecord } from './records.js';
 
 export interface RoundOverview {
   readonly plan: string;

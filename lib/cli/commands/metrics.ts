@@ -2,12 +2,8 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { UsageError } from '../../errors.js';
 import { readJsonlRecords } from '../../observability/jsonl-reader.js';
-import {
-  LATENCY_STAGES,
-  type RecordOf,
-  recordSchema,
-  type TelemetryRecord,
-} from '../../observability/records.js';
+import { LATENCY_STAGES } from '../../observability/latency-stages.js';
+import { type RecordOf, recordSchema, type TelemetryRecord } from '../../observability/records.js';
 import { type RoundOverview, roundOverviews } from '../../observability/round-overview.js';
 import { integerOption } from '../options.js';
 import type { Output } from '../output.js';

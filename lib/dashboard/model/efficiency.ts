@@ -1,5 +1,6 @@
 /** What rounds cost: bytes for a parameter, and where the time went. */
-import type { LatencyStage, RecordOf, Spread } from './reported.js';
+import { LATENCY_STAGES, type LatencyStage } from '../../observability/latency-stages.js';
+import type { RecordOf, Spread } from './reported.js';
 
 export interface RoundCost {
   readonly plan: string;
@@ -36,17 +37,6 @@ export function roundCosts(records: readonly RecordOf<'compression'>[]): RoundCo
     .sort((a, b) => a.atMs - b.atMs);
 }
 
-/** In the order in which they come; a test compares with the records'. */
-export const STAGES: readonly LatencyStage[] = [
-  'train',
-  'compress',
-  'encrypt',
-  'upload',
-  'aggregate',
-  'decrypt',
-  'apply',
-];
-
 export interface WaterfallBar {
   readonly stage: LatencyStage;
   /** Medians of the stages before it, together. */
@@ -71,7 +61,7 @@ export function waterfallOf(
     for (const { round, policy: of, stagesMs } of newestFirst) {
       const counts = ofRound ? round?.plan === plan : round === undefined && of === policy;
       if (!counts) continue;
-      for (const stage of STAGES) {
+      for (const stage of LATENCY_STAGES) {
         const spread = stagesMs[stage];
         if (spread !== undefined && !spreads.has(stage)) spreads.set(stage, spread);
       }
@@ -79,11 +69,11 @@ export function waterfallOf(
   }
   let startMs = 0;
   const bars: WaterfallBar[] = [];
-  for (const stage of STAGES) {
+  for (const stage of LATENCY_STAGES) {
     const spread = spreads.get(stage);
     if (spread === undefined) continue;
     bars.push({ stage, startMs, spread });
     startMs += spread.median;
   }
-  return { bars, totalMs: startMs, missing: STAGES.filter((stage) => !spreads.has(stage)) };
+  return { bars, totalMs: startMs, missing: LATENCY_STAGES.filter((stage) => !spreads.has(stage)) };
 }

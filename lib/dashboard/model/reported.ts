@@ -1,6 +1,6 @@
 /** What the server reports, by its own types: the page cannot drift from the routes. */
 export type { Spread } from '../../observability/record-fields.js';
-export type { LatencyStage, RecordKind, RecordOf } from '../../observability/records.js';
+export type { RecordKind, RecordOf } from '../../observability/records.js';
 export type { RobotReport } from '../../observability/robot-report.js';
 export type { ReleaseList } from '../../server/releases/shown-releases.js';
 export type { RolloutStatus, RolloutSummary } from '../../server/rollouts/rollout-status.js';

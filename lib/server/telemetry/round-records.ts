@@ -1,6 +1,7 @@
 /** Records of rounds: where one stands, what its sum took, how it was opened. */
 import { countElements } from '../../adapter/tensor-info.js';
 import type { TrustedPlan } from '../../custody/trusted-plan.js';
+import type { LatencyStage } from '../../observability/latency-stages.js';
 import type { OpeningReport } from '../../observability/opening-report.js';
 import {
   onlyValue,
@@ -9,7 +10,7 @@ import {
   type Spread,
   spreadOf,
 } from '../../observability/record-fields.js';
-import type { LatencyStage, RecordOf } from '../../observability/records.js';
+import type { RecordOf } from '../../observability/records.js';
 import type { Envelope } from '../../package/envelope.js';
 import type { RoundState } from '../../round/machine/state.js';
 import { fileBytes } from '../files/verified-file.js';

@@ -1,7 +1,6 @@
 import { expect } from 'chai';
-import { roundCosts, STAGES, waterfallOf } from '../../../lib/dashboard/model/efficiency.js';
+import { roundCosts, waterfallOf } from '../../../lib/dashboard/model/efficiency.js';
 import type { RecordOf } from '../../../lib/dashboard/model/reported.js';
-import { LATENCY_STAGES } from '../../../lib/observability/records.js';
 
 const PLAN = 'ab'.repeat(32);
 const round = { fleet: 'acme', policy: 'pick', cohort: 'all', round: 3, plan: PLAN };
@@ -20,10 +19,6 @@ describe('what rounds cost, on the page', () => {
       },
     ]);
     expect(cost).to.include({ bytesPerParameter: 2.5, originalBytesPerParameter: 4, overheadPart: 0.2 });
-  });
-
-  it('has the stages of the records, in their order', () => {
-    expect(STAGES).to.deep.equal(LATENCY_STAGES);
   });
 
   it('puts one stage after the other, of the round’s own records and the newest reports', () => {
