@@ -10,6 +10,7 @@ import { FormatError, RefusedError, TensorGuardError } from '../errors.js';
 import { compareBytes } from '../package/fingerprint.js';
 import type { RefusedUpdate } from '../package/messages/aggregate.js';
 import type { UpdateBody } from '../package/messages/update.js';
+import { oneLine } from '../package/one-line.js';
 import { type AnyContainer, type Container, openAnyContainer } from '../package/reader.js';
 import type { ByteSource } from '../package/source.js';
 import type { SectionInput } from '../package/writer.js';
@@ -37,11 +38,6 @@ interface Contributor {
   readonly partialSum?: Uint8Array;
   readonly envelope: Spooled;
   readonly shares: Spooled;
-}
-
-/** One line without control characters, as an aggregate carries it. */
-function oneLine(text: string, length: number): string {
-  return text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\ufeff]+/gu, ' ').slice(0, length) || '-';
 }
 
 function nameOf(file: SummedFile): string {

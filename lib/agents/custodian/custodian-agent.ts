@@ -6,13 +6,13 @@
  */
 import { EnvironmentError, TensorGuardError } from '../../errors.js';
 import { NO_TRACING, type RoundTracing, traced } from '../../observability/tracing.js';
+import { oneLine } from '../../package/one-line.js';
 import type { RolePolicyOptions } from '../../round/role-policy.js';
 import type { AgentDirectory } from '../agent-directory.js';
 import type { AgentLog } from '../agent-log.js';
 import type { FleetApi } from '../api/fleet-api.js';
 import { type ItemOf, itemsOf } from '../api/work-items.js';
 import { attemptItem } from '../items.js';
-import { oneLine } from '../one-line.js';
 import type { RetrySchedule } from '../retry-schedule.js';
 import type { RosterSync } from '../roster-sync.js';
 import { answerFor } from './answering.js';

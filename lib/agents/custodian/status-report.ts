@@ -10,8 +10,8 @@ import {
   MAX_LISTED_KEYS,
 } from '../../observability/custody-status.js';
 import { hex } from '../../package/messages/common.js';
+import { oneLine } from '../../package/one-line.js';
 import { type RolePolicyOptions, readRolePolicy } from '../../round/role-policy.js';
-import { oneLine } from '../one-line.js';
 
 const MAX_ROUND_CHARACTERS = 512;
 

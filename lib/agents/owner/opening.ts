@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { hex } from '../../custody/fields.js';
 import { readPlanToFinish } from '../../custody/role-plan.js';
 import { TensorGuardError, VerificationError } from '../../errors.js';
+import { oneLine } from '../../package/one-line.js';
 import { openContainer } from '../../package/reader.js';
 import { closeRound } from '../../round/close-round.js';
 import { isBurntReason } from '../../round/machine/bisect.js';
@@ -11,7 +12,6 @@ import { type OpenedRoundReport, openRound } from '../../round/open-round.js';
 import { openOwner } from '../../round/owner-directory.js';
 import type { RolePolicyOptions } from '../../round/role-policy.js';
 import type { FleetApi } from '../api/fleet-api.js';
-import { oneLine } from '../one-line.js';
 
 export type OpeningApi = Pick<
   FleetApi,

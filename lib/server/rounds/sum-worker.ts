@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TrustedPlan } from '../../custody/trusted-plan.js';
 import { EnvironmentError, RefusedError, TensorGuardError } from '../../errors.js';
 import { hex } from '../../package/messages/common.js';
+import { oneLine } from '../../package/one-line.js';
 import { openContainer } from '../../package/reader.js';
 import { aggregateUpdates } from '../../round/aggregate.js';
 import { hasEnded } from '../../round/machine/phases.js';
@@ -25,6 +26,8 @@ import { sealedFiles } from './sealed-files.js';
 import { keepFileRecord } from './stored-round.js';
 import type { SumDirectories } from './sum-directories.js';
 import type { UpdateIntake } from './update-intake.js';
+
+const MAX_REASON_CHARACTERS = 2048;
 
 export interface SumWorkerOptions {
   readonly store: Store;
@@ -180,7 +183,7 @@ export class SumWorker {
         worker: this.#name,
         attempt,
         code: error.code,
-        reason: oneLine(error.message),
+        reason: oneLine(error.message, MAX_REASON_CHARACTERS),
         // What the updates are does not change; what this machine lacks another may have.
         retryable: !(error instanceof RefusedError),
         atMs: Date.now(),
@@ -219,8 +222,4 @@ export class SumWorker {
       }),
     };
   }
-}
-
-function oneLine(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\ufeff]+/gu, ' ').slice(0, 2048) || '-';
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { RefusedError, type TensorGuardError, VerificationError } from '../../errors.js';
 import { CHUNK_BYTES } from '../../package/layout.js';
+import { oneLine } from '../../package/one-line.js';
 import type { RoundEvent } from '../../round/machine/events.js';
 import { acceptedUpdates, type RoundState, sentUpdates } from '../../round/machine/state.js';
 import type { AccessTable } from '../auth/access.js';
@@ -15,6 +16,8 @@ import { keptUpload, requireKept } from '../rounds/kept-files.js';
 import { statisticsOf } from '../rounds/reported-statistics.js';
 import { MAX_ENVELOPE_BYTES, type Upload, type UploadTarget } from '../rounds/update-intake.js';
 import { requireFound } from './found.js';
+
+const MAX_REASON_CHARACTERS = 2048;
 
 const UPDATE = '/v1/rounds/:plan/updates/:fingerprint';
 
@@ -112,7 +115,7 @@ export function registerUpdateRoutes(app: App, context: ServerContext): void {
     { planHex, client, fingerprint }: UploadTarget,
     error: TensorGuardError,
   ): Promise<void> {
-    const reason = error.message.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\ufeff]+/gu, ' ').slice(0, 2048);
+    const reason = oneLine(error.message, MAX_REASON_CHARACTERS);
     const event = {
       type: 'update-refused',
       client,
